@@ -1,0 +1,27 @@
+//! What may happen: create, list, delete and verify, and the ports through which the world is reached.
+//!
+//! Knows nothing of gRPC, HTTP or SQL. The surfaces (`gatekey-api`) call [`Tokens`]; the stores
+//! (`gatekey-store-*`) implement [`TokenStore`] and [`RevocationLog`].
+
+mod audit;
+mod caller;
+mod clock;
+mod error;
+mod store;
+mod tokens;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+pub use audit::{Act, Action, AuditEntry, Outcome};
+pub use caller::{Call, Caller, Role, Roles};
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, StoreError};
+pub use store::{
+    CreateRequest, Insertion, ListCursor, LogEntry, NewToken, Revocation, RevocationLog, Snapshot, Store,
+    StoredToken, TokenStore,
+};
+pub use tokens::{
+    CreateToken, Created, DeleteToken, DeletionReceipt, ListTokens, PAGE_MAX, Page, Settings, Tokens,
+    Verification, VerifyTarget, VerifyToken,
+};
