@@ -1,0 +1,104 @@
+//! Bounds the time of every operation, whatever the network does, and lets no caller cancel a write.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use gatekey_core::StoreError;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument;
+
+use crate::fault::{Fault, is_unavailable, store_error};
+use crate::trouble::Trouble;
+
+/// What is done on a connection.
+pub(crate) type Work<'c, T> = BoxFuture<'c, Result<T, Fault>>;
+
+/// A pool whose operations end in time.
+#[derive(Clone)]
+pub(crate) struct Bounded {
+    pool: PgPool,
+    limit: Duration,
+    trouble: Trouble,
+}
+
+impl Bounded {
+    pub(crate) fn new(pool: PgPool, limit: Duration, trouble: Trouble) -> Self {
+        Self { pool, limit, trouble }
+    }
+
+    /// Reads. Ends with its caller's future.
+    pub(crate) async fn read<T>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
+    ) -> Result<T, StoreError> {
+        self.run(work).await.map_err(store_error)
+    }
+
+    /// Writes, in a task of its own: a commit goes on to its end though its caller went away.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let this = self.clone();
+        let task = tokio::spawn(async move { this.run(work).await }.in_current_span());
+        task.await.map_err(Fault::Task).flatten().map_err(store_error)
+    }
+
+    pub(crate) async fn run<T>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
+    ) -> Result<T, Fault> {
+        let deadline = Instant::now() + self.limit;
+        let acquired = timeout_at(deadline, self.pool.acquire()).await.map_err(|_| Fault::TimedOut)?;
+        let mut loan = Loan { connection: Some(acquired?), limit: self.limit };
+        let Some(connection) = loan.connection.as_deref_mut() else {
+            return Err(Fault::Impossible("a loan without a connection"));
+        };
+        let outcome = timeout_at(deadline, work(connection)).await.unwrap_or_else(|_| {
+            loan.sever();
+            Err(Fault::TimedOut)
+        });
+        if outcome.as_ref().is_err_and(is_unavailable) {
+            self.trouble.note();
+        }
+        outcome
+    }
+
+    /// Waits until what is under way has ended, then closes every connection.
+    pub(crate) async fn close(&self) {
+        // Twice the limit: an operation, and the return of its connection.
+        if timeout(2 * self.limit, self.pool.close()).await.is_err() {
+            tracing::warn!("the connections to Postgres did not close in time");
+        }
+    }
+}
+
+/// A connection that goes back to the pool when dropped, in bounded time.
+struct Loan {
+    connection: Option<PoolConnection<Postgres>>,
+    limit: Duration,
+}
+
+impl Loan {
+    /// Drops the connection without another word to the server, which may be out of reach. What it
+    /// was doing is ended there by the server's own timeouts; a commit that arrived stands.
+    fn sever(&mut self) {
+        drop(self.connection.take().map(PoolConnection::detach));
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        match Handle::try_current() {
+            // The pool pings a connection before it takes it back, for ever if the network swallows
+            // the answer, and keeps its place meanwhile. So not by `drop`, which sets no bound. When
+            // this future is dropped at its end, the connection is dropped and its place is free.
+            Ok(runtime) => drop(runtime.spawn(timeout(self.limit, connection.return_to_pool()))),
+            Err(_) => drop(connection.detach()),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Gatekey's store on Postgres 15 or newer: the ports of `gatekey-core` in SQL, and the migrations.
+//!
+//! What may happen is decided in `gatekey-core`; this crate remembers it. [`PostgresStore::connect`]
+//! changes nothing in the database: [`PostgresStore::migrate`] does.
+
+mod audit;
+mod bounded;
+mod connect;
+mod fault;
+mod insert;
+mod notice;
+mod open_error;
+mod options;
+mod read;
+mod revoke;
+mod rows;
+mod schema;
+mod store;
+mod trouble;
+
+pub use open_error::OpenError;
+pub use options::PostgresOptions;
+pub use schema::SchemaState;
+pub use store::PostgresStore;

@@ -1,0 +1,71 @@
+//! Why a store could not be opened or migrated, in words for an operator. Never shows a password.
+
+/// Why a Postgres store could not be opened, checked or migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL is none that Postgres knows. Its text is left out, as it may hold a password.
+    #[error("not a Postgres URL; expected postgres://user:password@host:port/database: {0}")]
+    Url(String),
+    /// The server can't be reached, or refuses the connection.
+    #[error("cannot connect to Postgres at {server}")]
+    Connect {
+        /// Host, port and database.
+        server: String,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The server does not answer in time.
+    #[error("Postgres at {server} does not answer in time")]
+    Timeout {
+        /// Host, port and database.
+        server: String,
+    },
+    /// The server is too old.
+    #[error("Postgres {found} at {server} is too old: version 15 or newer is needed")]
+    ServerTooOld {
+        /// Host, port and database.
+        server: String,
+        /// The server's own words.
+        found: String,
+    },
+    /// The server is a standby: it answers, but late, and it can't be written to.
+    #[error("Postgres at {server} is a read-only standby: name the primary")]
+    Standby {
+        /// Host, port and database.
+        server: String,
+    },
+    /// The database can't hold every character.
+    #[error("the database at {server} is encoded in {encoding}: it has to be UTF8")]
+    Encoding {
+        /// Host, port and database.
+        server: String,
+        /// The database's encoding.
+        encoding: String,
+    },
+    /// Migrations are missing.
+    #[error("the database schema is behind: run `gatekey migrate`")]
+    SchemaBehind,
+    /// A newer Gatekey has migrated the database.
+    #[error(
+        "the database schema is at version {applied}, newer than this program's {known}: run a newer gatekey"
+    )]
+    SchemaNewer {
+        /// The newest migration in the database.
+        applied: i64,
+        /// The newest migration that this program knows.
+        known: i64,
+    },
+    /// A migration in the database is not the one that this program knows.
+    #[error("migration {version} in the database is not the one that this program knows")]
+    SchemaChanged {
+        /// The migration.
+        version: i64,
+    },
+    /// The schema could not be read.
+    #[error("cannot read the state of the database schema")]
+    Schema(#[source] sqlx::Error),
+    /// A migration failed; nothing of it was kept.
+    #[error("cannot migrate the database")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+}

@@ -1,0 +1,52 @@
+//! How a Postgres store is reached and how long it may take. Where the values come from is the
+//! server's affair.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How to reach Postgres, and how long it may take to answer.
+///
+/// `Debug` shows neither the password nor the rest of the URL.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database?sslmode=verify-full`, as libpq knows it.
+    pub url: String,
+    /// The most connections to hold. A revocation holds one while it waits for those before it.
+    pub max_connections: u32,
+    /// How many connections are kept open when there is nothing to do.
+    pub min_connections: u32,
+    /// How long an operation may take altogether, the wait for a connection included. It holds even
+    /// when the network swallows everything; after it the answer is "unavailable".
+    pub operation_timeout: Duration,
+    /// How long to wait for a connection, be it for a free one or for a new one.
+    pub acquire_timeout: Duration,
+    /// How long a statement may wait for a lock, on the server's clock.
+    pub lock_timeout: Duration,
+}
+
+impl PostgresOptions {
+    /// The database at this URL, everything else by default.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            max_connections: 16,
+            min_connections: 1,
+            operation_timeout: Duration::from_secs(5),
+            acquire_timeout: Duration::from_secs(2),
+            lock_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("max_connections", &self.max_connections)
+            .field("min_connections", &self.min_connections)
+            .field("operation_timeout", &self.operation_timeout)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("lock_timeout", &self.lock_timeout)
+            .finish_non_exhaustive()
+    }
+}

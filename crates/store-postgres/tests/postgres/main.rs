@@ -1,0 +1,10 @@
+//! The Postgres store's tests, against a real server: `GATEKEY_TEST_POSTGRES` names it, and
+//! `scripts/test` starts one. Each test has a database of its own.
+
+mod commits;
+mod conformance;
+mod database;
+mod indexes;
+mod migrations;
+mod outages;
+mod proxy;

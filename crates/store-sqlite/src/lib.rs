@@ -1,0 +1,24 @@
+//! Gatekey's store in one SQLite file, for one process: the ports of `gatekey-core` in SQL, and the
+//! migrations.
+//!
+//! What may happen is decided in `gatekey-core`; this crate remembers it. [`SqliteStore::open`] makes
+//! the file and migrates it; the folder must exist.
+
+mod audit;
+mod bounded;
+mod fault;
+mod file_lock;
+mod insert;
+mod open;
+mod open_error;
+mod options;
+mod read;
+mod revoke;
+mod rows;
+mod schema;
+mod store;
+
+pub use open_error::OpenError;
+pub use options::SqliteOptions;
+pub use schema::SchemaState;
+pub use store::SqliteStore;

@@ -1,0 +1,127 @@
+//! The store: the ports of `gatekey-core`, each method handed on to where its SQL is.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use gatekey_core::{
+    Act, AuditEntry, Insertion, ListCursor, LogEntry, NewToken, Revocation, RevocationLog, Snapshot,
+    StoreError, TokenStore,
+};
+use gatekey_lease::{Nonce, Position, Seq};
+use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
+
+use crate::bounded::Bounded;
+use crate::file_lock::FileLock;
+use crate::open::open;
+use crate::schema::{self, SchemaState};
+use crate::{OpenError, SqliteOptions, audit, insert, read, revoke};
+
+/// A store in one SQLite file. Clones share it; no other process has it open meanwhile.
+#[derive(Clone)]
+pub struct SqliteStore {
+    path: PathBuf,
+    database: Bounded,
+    // After `database`: the connections are dropped before the lock is.
+    lock: Arc<FileLock>,
+}
+
+impl SqliteStore {
+    /// Opens the file for this process alone, makes it if there is none, and brings its schema up to
+    /// date. Refuses a schema that is newer than this program.
+    pub async fn open(options: SqliteOptions) -> Result<Self, OpenError> {
+        let (path, lock, database) = open(&options).await?;
+        Ok(Self { path, database, lock: Arc::new(lock) })
+    }
+
+    /// The file, by its one full name.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How the file's schema compares with the one that this program knows. After [`Self::open`] it is
+    /// current.
+    pub async fn schema(&self) -> Result<SchemaState, OpenError> {
+        let state = schema::state(&self.database.readers).await;
+        state.map_err(|source| OpenError::Open { path: self.path.clone(), source })
+    }
+
+    /// Brings the schema up to date. [`Self::open`] has done so already.
+    pub async fn migrate(&self) -> Result<(), OpenError> {
+        schema::migrate(&self.database.writer, &self.path).await
+    }
+
+    /// Waits until what is under way has ended, moves everything into the one file, and lets other
+    /// processes have it. Whatever is asked later is answered by [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        if self.database.close().await {
+            self.lock.release();
+        } else {
+            tracing::warn!(path = %self.path.display(), "the store did not close in time");
+        }
+    }
+}
+
+#[async_trait]
+impl TokenStore for SqliteStore {
+    async fn insert_token(&self, token: NewToken) -> Result<Insertion, StoreError> {
+        self.database.write(move |connection| insert::insert(connection, token).boxed()).await
+    }
+
+    async fn list_tokens(
+        &self,
+        tenant: &TenantId,
+        after: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
+        let tenant = tenant.clone();
+        self.database
+            .read(move |connection| read::list_tokens(connection, tenant, after, limit).boxed())
+            .await
+    }
+
+    async fn revoke_token(
+        &self,
+        tenant: &TenantId,
+        id: TokenId,
+        nonce: Nonce,
+        act: &Act,
+    ) -> Result<Option<Revocation>, StoreError> {
+        let (tenant, act) = (tenant.clone(), act.clone());
+        self.database
+            .write(move |connection| revoke::revoke(connection, tenant, id, nonce, act).boxed())
+            .await
+    }
+
+    async fn find_by_digest(
+        &self,
+        digest: &TokenDigest,
+        holder: Option<Position>,
+    ) -> Result<Snapshot, StoreError> {
+        let digest = *digest;
+        self.database.read(move |connection| read::find_by_digest(connection, digest, holder).boxed()).await
+    }
+
+    async fn record_refusal(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        let entry = entry.clone();
+        self.database.write(move |connection| audit::record(connection, entry).boxed()).await
+    }
+
+    /// Reads the head of the log, so that the file itself is asked.
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.head().await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl RevocationLog for SqliteStore {
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.database.read(|connection| read::head(connection).boxed()).await
+    }
+
+    async fn entries_from(&self, from: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
+        self.database.read(move |connection| read::entries_from(connection, from, limit).boxed()).await
+    }
+}

@@ -1,0 +1,8 @@
+//! The SQLite store's tests. Each has a folder of its own.
+
+mod conformance;
+mod files;
+mod folder;
+mod full;
+mod indexes;
+mod migrations;
