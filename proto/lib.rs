@@ -12,7 +12,13 @@ pub mod v1 {
 }
 
 /// Package `grpc.health.v1`, the standard health protocol, `List` included.
-#[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated, from a file that documents less")]
+#[allow(
+    missing_docs,
+    rustdoc::bare_urls,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated, from a file that documents less"
+)]
 pub mod health {
     tonic::include_proto!("grpc.health.v1");
 }

@@ -33,8 +33,8 @@ impl TokenDigest {
 /// Shows the first four bytes: enough to tell digests apart in a log.
 impl fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "TokenDigest({a:02x}{b:02x}{c:02x}{d:02x}..)")
+        let [first, second, third, fourth, ..] = self.0;
+        write!(f, "TokenDigest({:08x}..)", u32::from_be_bytes([first, second, third, fourth]))
     }
 }
 

@@ -33,6 +33,9 @@ impl Timestamp {
     }
 
     /// Nanoseconds after [`Self::unix_seconds`].
+    ///
+    /// # Panics
+    /// Never: less than a second fits.
     #[must_use]
     pub fn subsec_nanos(self) -> i32 {
         i32::try_from(self.0.rem_euclid(MICROS) * 1_000).expect("less than a second has less than 2^31 ns")
