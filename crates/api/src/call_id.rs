@@ -1,0 +1,54 @@
+//! Gives each call an id that its log lines, its audit entry and its answer share.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tracing::{Instrument, debug, info_span};
+use uuid::Uuid;
+
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_LEN: usize = 64;
+
+/// The id of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct CallId(pub(crate) String);
+
+/// Takes the id that came with the call, or makes one; opens the call's span; sends the id back.
+pub(crate) async fn identify(mut request: Request, next: Next) -> Response {
+    let id = given(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
+    let path = request.uri().path();
+    let span = info_span!("call", id, path);
+    request.extensions_mut().insert(CallId(id.clone()));
+    let started = std::time::Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.in_scope(|| debug!(elapsed_us = started.elapsed().as_micros(), "answered"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HEADER, id);
+    }
+    response
+}
+
+/// The id that the caller gave, if it has the usual form. A token value does not: it has underscores.
+fn given(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(HEADER)?.to_str().ok()?;
+    let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':');
+    (!id.is_empty() && id.len() <= MAX_LEN && id.chars().all(usual)).then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_usual_ids_only() {
+        let given =
+            |id: &str| given(&HeaderMap::from_iter([(HEADER, HeaderValue::from_str(id).expect("text"))]));
+        for good in ["67e55044-10b1-426f-9247-bb680e5fe0c8", "1-67891233-abcdef012345678912345678", "a.b:c"] {
+            assert_eq!(given(good).as_deref(), Some(good));
+        }
+        for bad in ["", "a b", "gk_b_secret", "a\tb", &"x".repeat(65)] {
+            assert_eq!(given(bad), None, "{bad:?}");
+        }
+    }
+}

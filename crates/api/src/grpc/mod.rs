@@ -1,0 +1,130 @@
+//! The gRPC port: `TokenService`, `RevocationService`, health and reflection.
+//!
+//! Every call must prove its caller unless its service is on the short list of [`is_public`].
+
+mod authenticate;
+mod health;
+mod revocation_service;
+mod token_service;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::middleware::{from_fn, from_fn_with_state};
+use gatekey_core::{Call, Caller, Error as CoreError, Tokens};
+use gatekey_proto::health::health_server::HealthServer;
+use gatekey_proto::v1::ErrorReason;
+use gatekey_proto::v1::revocation_service_server::RevocationServiceServer;
+use gatekey_proto::v1::token_service_server::TokenServiceServer;
+use http::{HeaderMap, header};
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Status};
+
+use crate::call_id::{self, CallId};
+use crate::{ApiError, Authenticator, Readiness, loopback};
+
+pub use authenticate::is_public;
+
+/// The longest message that is taken. The longest valid one has a name of 255 characters.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024;
+/// Room for a JWT with many claims.
+const MAX_HEADER_BYTES: u32 = 8 * 1024;
+const MAX_STREAMS_PER_CONNECTION: u32 = 100;
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the gRPC port needs.
+#[derive(Clone)]
+pub struct Surface {
+    /// The use cases.
+    pub tokens: Tokens,
+    /// Finds out who calls.
+    pub authenticator: Arc<Authenticator>,
+    /// What health says.
+    pub readiness: Readiness,
+    /// Whether only local callers are answered: development mode.
+    pub only_local: bool,
+}
+
+/// The services of the gRPC port, with all that every call passes through.
+///
+/// # Panics
+/// If the descriptor set in the contract can't be decoded: a fault of the build.
+#[must_use]
+pub fn routes(surface: Surface) -> Routes {
+    let Surface { tokens, authenticator, readiness, only_local } = surface;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(gatekey_proto::FILE_DESCRIPTOR_SET)
+            // So that clients by reflection can read the details of errors, too.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    let decodes = "the contract's descriptor set decodes; every test of this port would fail otherwise";
+    let mut services = Routes::builder();
+    services
+        .add_service(
+            TokenServiceServer::new(token_service::TokenApi::new(tokens))
+                .max_decoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(
+            RevocationServiceServer::new(revocation_service::RevocationApi)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(
+            HealthServer::new(health::HealthApi::new(readiness)).max_decoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(reflection().build_v1().expect(decodes))
+        // Python's client speaks only this one.
+        .add_service(reflection().build_v1alpha().expect(decodes));
+
+    let router = services.routes().into_axum_router();
+    let router = router.layer(from_fn_with_state(authenticator, authenticate::authenticate));
+    let router = if only_local { router.layer(from_fn(loopback::only_local)) } else { router };
+    Routes::from(router.layer(from_fn(call_id::identify)))
+}
+
+/// Serves the routes until `stop` resolves and what runs then is finished.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let incoming =
+        TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_INTERVAL));
+    tonic::transport::Server::builder()
+        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stop)
+        .await
+}
+
+/// Whether a request speaks gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|text| text.starts_with("application/grpc"))
+}
+
+/// Takes a request apart into the call that it is and its message.
+///
+/// Without a caller in the extensions it fails: then the call did not come through `authenticate`.
+fn open<T>(mut request: Request<T>) -> Result<(Call, T), Status> {
+    let caller = request.extensions_mut().remove::<Arc<Caller>>();
+    let id = request.extensions_mut().remove::<CallId>();
+    let Some((caller, CallId(id))) = caller.zip(id) else {
+        tracing::error!("a call reached its handler without a caller or an id");
+        return Err(ApiError::new(ErrorReason::Internal).into_status());
+    };
+    Ok((Call { caller, id }, request.into_inner()))
+}
+
+fn refuse(error: CoreError) -> Status {
+    ApiError::from(error).into_status()
+}

@@ -1,0 +1,19 @@
+//! Every surface of the Gatekey server.
+//!
+//! What comes in is authenticated ([`Authenticator`]), converted to the domain (`convert`), handed to
+//! the use cases of `gatekey-core`, and answered; what goes wrong is said by the one table ([`ApiError`]).
+
+mod auth;
+mod call_id;
+mod convert;
+mod error;
+pub mod grpc;
+pub mod http;
+mod loopback;
+mod page_token;
+mod readiness;
+
+pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksSource};
+pub use error::{ApiError, DOMAIN, FieldError};
+pub use loopback::is_loopback_authority;
+pub use readiness::{Phase, Readiness};
