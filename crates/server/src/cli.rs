@@ -1,0 +1,139 @@
+//! The command line: commands and flags, each flag with its `GATEKEY_*` twin in the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gatekey_core::Role;
+
+use crate::config::Settings;
+
+const EXAMPLES: &str = "\
+Examples:
+  gatekey
+      Development mode: SQLite in ./gatekey-data, on loopback, with commands to paste.
+  gatekey dev-token --role admin --tenant acme
+      Another JWT for the development server of this folder.
+  gatekey migrate --database-url postgres://gatekey@db/gatekey
+  gatekey serve --database-url postgres://gatekey@db/gatekey --grpc-addr 0.0.0.0:50051 --plaintext \\
+      --issuer https://login.example.com --audience gatekey \\
+      --jwks https://login.example.com/.well-known/jwks.json \\
+      --verifier-subject system:serviceaccount:speech:gateway
+      Production: callers prove themselves with JWTs of the issuer.
+
+Every flag can be given in the environment too (its GATEKEY_ name is shown) and in the TOML file of
+--config, under the flag's name without the dashes. A flag goes before the environment, and the
+environment before the file.";
+
+/// API tokens for the programs of your customers: create, list, delete and verify them over gRPC.
+#[derive(Debug, Parser)]
+#[command(name = "gatekey", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server. The default without a command.
+    #[command(after_help = EXAMPLES)]
+    Serve(Settings),
+    /// Bring the database's schema up to date, and end. Safe to run twice, and at once.
+    Migrate(Settings),
+    /// Print a JWT for a server in development mode, alone on standard output.
+    DevToken(DevToken),
+    /// Ask a running server for its health: exit code 0 if it is SERVING. For containers.
+    Health(Health),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevToken {
+    /// The server's data folder, where its signing key is.
+    #[arg(long, value_name = "DIR", env = "GATEKEY_DATA_DIR", default_value = crate::config::DATA_DIR)]
+    pub(crate) data_dir: PathBuf,
+    /// A role of the caller; may be given several times. Developer and verifier if none is given.
+    #[arg(long = "role", value_name = "ROLE", value_enum)]
+    pub(crate) roles: Vec<DevRole>,
+    /// No role at all.
+    #[arg(long, conflicts_with = "roles")]
+    pub(crate) no_role: bool,
+    /// The caller's tenant.
+    #[arg(long, value_name = "NAME", default_value = "acme")]
+    pub(crate) tenant: String,
+    /// No tenant at all.
+    #[arg(long, conflicts_with = "tenant")]
+    pub(crate) no_tenant: bool,
+    /// Who the caller is.
+    #[arg(long, value_name = "NAME", default_value = "dev")]
+    pub(crate) subject: String,
+    /// How long the JWT is good, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) ttl: u32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DevRole {
+    Developer,
+    Admin,
+    Verifier,
+}
+
+impl From<DevRole> for Role {
+    fn from(role: DevRole) -> Self {
+        match role {
+            DevRole::Developer => Self::Developer,
+            DevRole::Admin => Self::Admin,
+            DevRole::Verifier => Self::Verifier,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// The server's gRPC address.
+    #[arg(long, value_name = "ADDR", env = "GATEKEY_GRPC_ADDR", default_value = "127.0.0.1:50051")]
+    pub(crate) grpc_addr: SocketAddr,
+    /// Whose health: empty for the process itself, `gatekey.v1.TokenService` for its readiness.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) service: String,
+    /// How long to wait for an answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) timeout: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default() {
+        let bare = Cli::try_parse_from(["gatekey", "--token-prefix", "acme"]).expect("valid");
+        assert!(bare.command.is_none());
+        assert_eq!(bare.settings.token_prefix.as_deref(), Some("acme"));
+        let named = Cli::try_parse_from(["gatekey", "serve", "--token-prefix", "acme"]).expect("valid");
+        assert!(matches!(named.command, Some(Command::Serve(settings)) if settings.token_prefix.is_some()));
+    }
+
+    /// Each flag must be documented with its twin in the environment.
+    #[test]
+    fn every_setting_has_its_environment_twin() {
+        for argument in Cli::command().get_arguments().filter(|argument| argument.get_long().is_some()) {
+            let flag = argument.get_long().expect("filtered");
+            if matches!(flag, "help" | "version") {
+                continue;
+            }
+            let twin = format!("GATEKEY_{}", flag.replace('-', "_").to_uppercase());
+            let env = argument.get_env().map(|name| name.to_string_lossy().into_owned());
+            assert_eq!(env.as_deref(), Some(twin.as_str()), "--{flag}");
+            assert!(argument.get_help().is_some(), "--{flag} has no help");
+        }
+    }
+}

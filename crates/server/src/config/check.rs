@@ -1,0 +1,163 @@
+//! Whether the settings hold and fit together. All problems are told at once, each with its flag.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::settings::{LogFormat, Settings};
+use super::{Config, ConfigError, DATA_DIR, DatabaseUrl, Mode, StoreConfig, issuers};
+
+const GRPC_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50051);
+const HTTP_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+const SQLITE_FILE: &str = "gatekey.db";
+
+impl Settings {
+    /// Checks the settings, those of the file of `--config` included.
+    pub(crate) fn check(self) -> Result<Config, ConfigError> {
+        let settings = self.with_file()?;
+        let mut problems = Vec::new();
+
+        let grpc_addr = settings.grpc_addr.unwrap_or(GRPC_ADDR);
+        let http_addr = settings.http_addr.unwrap_or(HTTP_ADDR);
+        let addresses = [("--grpc-addr", grpc_addr), ("--http-addr", http_addr)];
+        if grpc_addr == http_addr && grpc_addr.port() != 0 {
+            problems.push(format!("--http-addr: {http_addr} is --grpc-addr already; give another port"));
+        }
+
+        let data_dir = settings.data_dir.clone().unwrap_or_else(|| PathBuf::from(DATA_DIR));
+        let store = store(&settings, &data_dir, &mut problems);
+        let mode = mode(&settings, store.as_ref(), &addresses, &mut problems);
+        let is_development = matches!(mode, Mode::Development);
+
+        let prefix = settings.token_prefix.as_deref().map(str::parse).transpose().unwrap_or_else(|rule| {
+            problems.push(format!("--token-prefix: {rule}"));
+            None
+        });
+        let tokens_per_tenant = settings.tokens_per_tenant.unwrap_or(1_000);
+        if tokens_per_tenant == 0 {
+            problems.push("--tokens-per-tenant: must be 1 or more".to_owned());
+        }
+
+        let default_format = if is_development { LogFormat::Text } else { LogFormat::Json };
+        match store {
+            Some(store) if problems.is_empty() => Ok(Config {
+                grpc_addr,
+                http_addr,
+                data_dir,
+                store,
+                prefix: prefix.unwrap_or_default(),
+                tokens_per_tenant,
+                drain_timeout: Duration::from_secs(settings.drain_timeout.unwrap_or(15).into()),
+                mode,
+                log_format: settings.log_format.unwrap_or(default_format),
+                log: settings.log.unwrap_or_else(|| "info".to_owned()),
+            }),
+            _ => Err(ConfigError(problems)),
+        }
+    }
+
+    /// Checks the settings of the store alone, for commands that need no more.
+    pub(crate) fn check_store(self) -> Result<(StoreConfig, PathBuf), ConfigError> {
+        let settings = self.with_file()?;
+        let mut problems = Vec::new();
+        let data_dir = settings.data_dir.clone().unwrap_or_else(|| PathBuf::from(DATA_DIR));
+        match store(&settings, &data_dir, &mut problems) {
+            Some(store) if problems.is_empty() => Ok((store, data_dir)),
+            _ => Err(ConfigError(problems)),
+        }
+    }
+}
+
+fn store(settings: &Settings, data_dir: &Path, problems: &mut Vec<String>) -> Option<StoreConfig> {
+    let connections = settings.database_connections.unwrap_or(16);
+    if connections == 0 {
+        problems.push("--database-connections: must be 1 or more".to_owned());
+    }
+    let Some(url) = database_url(settings, problems)? else {
+        return Some(StoreConfig::Sqlite(data_dir.join(SQLITE_FILE)));
+    };
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Some(StoreConfig::Postgres(DatabaseUrl(url), connections));
+    }
+    let file = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    match file {
+        Some(file) if !file.is_empty() && !file.contains('?') && file != ":memory:" => {
+            Some(StoreConfig::Sqlite(PathBuf::from(file)))
+        }
+        // The URL itself is not shown: it may hold a password.
+        _ => {
+            problems.push(
+                "--database-url: must be sqlite:FILE (without parameters) or postgres://USER@HOST/DATABASE"
+                    .to_owned(),
+            );
+            None
+        }
+    }
+}
+
+/// The URL as it was given; `Some(None)` if it was not, `None` if it can't be had.
+#[expect(clippy::option_option, reason = "private, and the two absences mean different things")]
+fn database_url(settings: &Settings, problems: &mut Vec<String>) -> Option<Option<String>> {
+    match (&settings.database_url, &settings.database_url_file) {
+        (Some(_), Some(_)) => {
+            problems.push("--database-url-file: give it or --database-url, not both".to_owned());
+            None
+        }
+        (Some(url), None) => Some(Some(url.trim().to_owned())),
+        (None, Some(path)) => match std::fs::read_to_string(path) {
+            Ok(text) => Some(Some(text.trim().to_owned())),
+            Err(cause) => {
+                problems.push(format!("--database-url-file: {}: {cause}", path.display()));
+                None
+            }
+        },
+        (None, None) => Some(None),
+    }
+}
+
+fn mode(
+    settings: &Settings,
+    store: Option<&StoreConfig>,
+    addresses: &[(&str, SocketAddr)],
+    problems: &mut Vec<String>,
+) -> Mode {
+    let before = problems.len();
+    let issuers = issuers::gather(settings, problems);
+    let public = addresses.iter().filter(|(_, address)| !address.ip().is_loopback());
+    if !issuers.is_empty() || settings.issuer.is_some() {
+        if settings.dev == Some(true) {
+            problems.push(
+                "--dev: excludes --issuer: in development mode the server signs JWTs itself".to_owned(),
+            );
+        }
+        if settings.plaintext != Some(true) {
+            for (flag, address) in public {
+                problems.push(format!(
+                    "{flag}: {address} is not loopback, and there would be no TLS: give --plaintext if what \
+                     stands in front encrypts"
+                ));
+            }
+        }
+        return Mode::Production(issuers);
+    }
+    if settings.dev == Some(false) && problems.len() == before {
+        problems
+            .push("--issuer: required outside of development mode, with --audience and --jwks".to_owned());
+    }
+    if settings.dev.is_none() && matches!(store, Some(StoreConfig::Postgres(..))) {
+        problems.push(
+            "--issuer: required with Postgres, with --audience and --jwks; or give --dev for development mode"
+                .to_owned(),
+        );
+    }
+    for (flag, address) in public {
+        problems.push(format!(
+            "{flag}: {address} is not loopback, and development mode is for this machine only: give --issuer, \
+             --audience and --jwks, or a loopback address"
+        ));
+    }
+    Mode::Development
+}
+
+#[cfg(test)]
+mod tests;

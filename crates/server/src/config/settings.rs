@@ -1,0 +1,178 @@
+//! The settings as they are given: by flag, environment or file, none of them required.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::ConfigError;
+
+/// Everything that can be set. One struct for flags, environment and file, so that they know the same.
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// Where gRPC is served. [default: 127.0.0.1:50051; port 0 takes a free one]
+    #[arg(long, value_name = "ADDR", env = "GATEKEY_GRPC_ADDR")]
+    pub(crate) grpc_addr: Option<SocketAddr>,
+
+    /// Where HTTP is served (/livez, /readyz). [default: 127.0.0.1:8080; port 0 takes a free one]
+    #[arg(long, value_name = "ADDR", env = "GATEKEY_HTTP_ADDR")]
+    pub(crate) http_addr: Option<SocketAddr>,
+
+    /// The store: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE.
+    /// [default: SQLite in --data-dir]
+    #[arg(long, value_name = "URL", env = "GATEKEY_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+
+    /// A file that holds the database URL, so that its password stands in no command line.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_DATABASE_URL_FILE")]
+    pub(crate) database_url_file: Option<PathBuf>,
+
+    /// How many connections to Postgres at the most. [default: 16]
+    #[arg(long, value_name = "N", env = "GATEKEY_DATABASE_CONNECTIONS")]
+    pub(crate) database_connections: Option<u32>,
+
+    /// Where SQLite and, in development mode, the signing key are kept. [default: gatekey-data]
+    #[arg(long, value_name = "DIR", env = "GATEKEY_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// The first letters of new token values: 2 to 8 of a-z and 0-9. Old tokens go on working. [default: gk]
+    #[arg(long, value_name = "PREFIX", env = "GATEKEY_TOKEN_PREFIX")]
+    pub(crate) token_prefix: Option<String>,
+
+    /// How many live tokens a tenant may have. [default: 1000]
+    #[arg(long, value_name = "N", env = "GATEKEY_TOKENS_PER_TENANT")]
+    pub(crate) tokens_per_tenant: Option<u32>,
+
+    /// Development mode, on loopback only: the server signs its callers' JWTs itself.
+    /// Implied where no issuer is given and the store is SQLite.
+    #[arg(long, value_name = "BOOL", env = "GATEKEY_DEV", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) dev: Option<bool>,
+
+    /// Allow addresses that are not loopback without TLS, where something in front encrypts.
+    #[arg(long, value_name = "BOOL", env = "GATEKEY_PLAINTEXT", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) plaintext: Option<bool>,
+
+    /// Whose JWTs are taken: the exact `iss`. Several issuers go into the file of --config.
+    #[arg(long, value_name = "ISS", env = "GATEKEY_ISSUER")]
+    pub(crate) issuer: Option<String>,
+
+    /// The `aud` that JWTs must have.
+    #[arg(long, value_name = "AUD", env = "GATEKEY_AUDIENCE")]
+    pub(crate) audience: Option<String>,
+
+    /// The issuer's keys, a JWK set: an https URL or a file.
+    #[arg(long, value_name = "URL|FILE", env = "GATEKEY_JWKS")]
+    pub(crate) jwks: Option<String>,
+
+    /// Where in a JWT the roles are, as a JSON pointer (RFC 6901) to a list of their names.
+    /// [default: /roles]
+    #[arg(long, value_name = "POINTER", env = "GATEKEY_ROLES_POINTER")]
+    pub(crate) roles_pointer: Option<String>,
+
+    /// Where in a JWT the tenant is, as a JSON pointer. [default: /tenant]
+    #[arg(long, value_name = "POINTER", env = "GATEKEY_TENANT_POINTER")]
+    pub(crate) tenant_pointer: Option<String>,
+
+    /// A subject (`sub`) that may verify tokens; may be given several times. In the environment,
+    /// separated by commas.
+    #[arg(
+        long = "verifier-subject",
+        value_name = "SUB",
+        env = "GATEKEY_VERIFIER_SUBJECT",
+        value_delimiter = ','
+    )]
+    #[serde(rename = "verifier-subject")]
+    pub(crate) verifier_subjects: Vec<String>,
+
+    /// How long running calls may take to finish after SIGTERM, in seconds; the store may take
+    /// up to 10 more to close. [default: 15]
+    #[arg(long, value_name = "SECONDS", env = "GATEKEY_DRAIN_TIMEOUT")]
+    pub(crate) drain_timeout: Option<u32>,
+
+    /// How log lines look. [default: text in development mode, else json]
+    #[arg(long, value_name = "FORMAT", env = "GATEKEY_LOG_FORMAT", value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+
+    /// What is logged, as in `info` or `info,gatekey=debug`. [default: info]
+    #[arg(long, value_name = "FILTER", env = "GATEKEY_LOG")]
+    pub(crate) log: Option<String>,
+
+    /// A TOML file with settings and with further issuers: a list of tables named `issuers`, each with
+    /// issuer, audience, jwks, roles-pointer, tenant-pointer, verifier-subjects.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_CONFIG")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+
+    #[arg(skip)]
+    pub(crate) issuers: Vec<IssuerEntry>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// An issuer in the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct IssuerEntry {
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    pub(crate) jwks: String,
+    pub(crate) roles_pointer: Option<String>,
+    pub(crate) tenant_pointer: Option<String>,
+    #[serde(default)]
+    pub(crate) verifier_subjects: Vec<String>,
+}
+
+impl Settings {
+    /// Fills what was not given by flag or environment from the file of `--config`.
+    pub(crate) fn with_file(self) -> Result<Self, ConfigError> {
+        let Some(path) = &self.config else { return Ok(self) };
+        let problem = |cause: &dyn std::fmt::Display| {
+            ConfigError::one(format!("--config: {}: {cause}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|cause| problem(&cause))?;
+        let file: Self = toml::from_str(&text).map_err(|cause| problem(&cause))?;
+        Ok(self.or(file))
+    }
+
+    fn or(self, file: Self) -> Self {
+        // Either way of giving the URL replaces both ways of the file.
+        let url_given = self.database_url.is_some() || self.database_url_file.is_some();
+        Self {
+            grpc_addr: self.grpc_addr.or(file.grpc_addr),
+            http_addr: self.http_addr.or(file.http_addr),
+            database_url: if url_given { self.database_url } else { file.database_url },
+            database_url_file: if url_given { self.database_url_file } else { file.database_url_file },
+            database_connections: self.database_connections.or(file.database_connections),
+            data_dir: self.data_dir.or(file.data_dir),
+            token_prefix: self.token_prefix.or(file.token_prefix),
+            tokens_per_tenant: self.tokens_per_tenant.or(file.tokens_per_tenant),
+            dev: self.dev.or(file.dev),
+            plaintext: self.plaintext.or(file.plaintext),
+            issuer: self.issuer.or(file.issuer),
+            audience: self.audience.or(file.audience),
+            jwks: self.jwks.or(file.jwks),
+            roles_pointer: self.roles_pointer.or(file.roles_pointer),
+            tenant_pointer: self.tenant_pointer.or(file.tenant_pointer),
+            verifier_subjects: if self.verifier_subjects.is_empty() {
+                file.verifier_subjects
+            } else {
+                self.verifier_subjects
+            },
+            drain_timeout: self.drain_timeout.or(file.drain_timeout),
+            log_format: self.log_format.or(file.log_format),
+            log: self.log.or(file.log),
+            config: self.config,
+            issuers: file.issuers,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `gatekey health`: asks a running server for its health, so that a container needs no other probe.
+
+use std::time::Duration;
+
+use gatekey_proto::health::HealthCheckRequest;
+use gatekey_proto::health::health_check_response::ServingStatus;
+use gatekey_proto::health::health_client::HealthClient;
+use tonic::transport::Endpoint;
+
+use crate::Failure;
+use crate::cli::Health;
+
+pub(crate) async fn run(request: &Health) -> Result<(), Failure> {
+    let Health { grpc_addr, service, timeout } = request;
+    let asked = format!("the server at {grpc_addr}");
+    let timeout = Duration::from_secs((*timeout).into());
+    let endpoint = Endpoint::from_shared(format!("http://{grpc_addr}"))
+        .map_err(|cause| Failure::run(&asked, cause))?
+        .connect_timeout(timeout)
+        .timeout(timeout);
+    let channel = endpoint.connect().await.map_err(|_| Failure::run(&asked, "can't be reached"))?;
+    let check = HealthCheckRequest { service: service.clone() };
+    let answer = HealthClient::new(channel).check(check).await;
+    let status = answer.map_err(|status| Failure::run(&asked, status.message()))?.get_ref().status();
+    println!("{}", status.as_str_name());
+    match status {
+        ServingStatus::Serving => Ok(()),
+        _ => Err(Failure::run(&asked, "is not serving")),
+    }
+}

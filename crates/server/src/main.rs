@@ -1,0 +1,81 @@
+//! The program `gatekey`: reads what it is asked to do, does it, and says how it went by its exit code
+//! (0: well, 1: it failed, 2: it was asked for something that can't be).
+
+mod cli;
+mod config;
+mod dev_key;
+mod dev_token;
+mod health;
+mod migrate;
+mod serve;
+mod store;
+mod telemetry;
+mod welcome;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+/// Why the program failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
+    /// Something else went wrong.
+    #[error("{0}")]
+    Run(String),
+}
+
+impl Failure {
+    fn run(context: &str, cause: impl std::fmt::Display) -> Self {
+        Self::Run(format!("{context}: {cause}"))
+    }
+
+    /// Like [`Self::run`], with all that is behind the error.
+    fn caused(context: &str, error: &dyn std::error::Error) -> Self {
+        let mut text = format!("{context}: {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let said = cause.to_string();
+            // Some errors say their cause themselves.
+            if !text.ends_with(&said) {
+                text = format!("{text}: {said}");
+            }
+            source = cause.source();
+        }
+        Self::Run(text)
+    }
+}
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => return report(&Failure::run("the runtime can't start", cause)),
+    };
+    let Cli { command, settings } = Cli::parse();
+    let outcome = runtime.block_on(async {
+        match command.unwrap_or(Command::Serve(settings)) {
+            Command::Serve(settings) => serve::run(settings).await,
+            Command::Migrate(settings) => migrate::run(settings).await,
+            Command::DevToken(request) => dev_token::run(&request),
+            Command::Health(request) => health::run(&request).await,
+        }
+    });
+    // What is still running had its time to drain.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    eprintln!("gatekey: {failure}");
+    match failure {
+        Failure::Config(_) => ExitCode::from(2),
+        Failure::Run(_) => ExitCode::FAILURE,
+    }
+}

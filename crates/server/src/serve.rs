@@ -1,0 +1,184 @@
+//! `gatekey serve`: from settings to a running server, and to its orderly end.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatekey_api::{Authenticator, Phase, Readiness, grpc, http};
+use gatekey_core::{Role, Store, SystemClock, Tokens};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tracing::{error, info, warn};
+
+use crate::config::{Config, Mode, Settings};
+use crate::dev_key::{DevCaller, DevKey};
+use crate::{Failure, store, telemetry, welcome};
+
+/// How often the store is asked whether it answers.
+const STORE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
+    let config = settings.check()?;
+    telemetry::start(&config)?;
+    let mut signals = Signals::listen()?;
+    let dev_key = dev_key(&config)?;
+    let opened = store::open(&config.store).await?;
+    let surface = surface(&config, dev_key.as_ref(), opened.shared()).await?;
+    let readiness = surface.readiness.clone();
+
+    let grpc_listener = bind("--grpc-addr", config.grpc_addr).await?;
+    let http_listener = bind("--http-addr", config.http_addr).await?;
+    let grpc_addr = local_addr(&grpc_listener)?;
+    let http_addr = local_addr(&http_listener)?;
+
+    let (stop, stopped) = watch::channel(());
+    let only_local = surface.only_local;
+    let http_router = http::router(readiness.clone(), only_local);
+    let mut grpc_server =
+        pin!(grpc::serve(grpc_listener, grpc::routes(surface), until_dropped(stopped.clone())));
+    let mut http_server = pin!(http::serve(http_listener, http_router, until_dropped(stopped)));
+    let probe = tokio::spawn(probe_store(opened.shared(), readiness.clone()));
+
+    // Before the line that says it listens: whoever waits for that line finds the message complete.
+    if let Some(key) = &dev_key {
+        eprintln!("{}", welcome::message(grpc_addr, http_addr, &config.data_dir, &welcome_jwt(key)?));
+    }
+    let ready = json!({ "event": "listening", "grpc": grpc_addr.to_string(), "http": http_addr.to_string() });
+    if let Err(cause) = writeln!(std::io::stdout(), "{ready}") {
+        warn!(%cause, "standard output is closed: nobody is told the addresses there");
+    }
+    info!(grpc = %grpc_addr, http = %http_addr, development = only_local, "listening");
+
+    let ended_early = tokio::select! {
+        () = signals.first() => None,
+        ended = &mut grpc_server => Some(ended.map_err(|cause| Failure::run("the gRPC server failed", cause))),
+        ended = &mut http_server => Some(ended.map_err(|cause| Failure::run("the HTTP server failed", cause))),
+    };
+    if let Some(ended) = ended_early {
+        return ended.and(Err(Failure::Run("a server ended by itself".to_owned())));
+    }
+
+    info!(seconds = config.drain_timeout.as_secs(), "shutting down: what runs may finish");
+    readiness.enter(Phase::Draining);
+    drop(stop);
+    let drained = async {
+        let (grpc, http) = tokio::join!(&mut grpc_server, &mut http_server);
+        if let Err(cause) = grpc {
+            error!(%cause, "the gRPC server failed while it drained");
+        }
+        if let Err(cause) = http {
+            error!(%cause, "the HTTP server failed while it drained");
+        }
+    };
+    tokio::select! {
+        drained = timeout(config.drain_timeout, drained) => {
+            if drained.is_err() {
+                warn!("some calls did not finish in time and are cut off");
+            }
+        }
+        () = signals.first() => warn!("asked again to end: calls that run are cut off"),
+    }
+    probe.abort();
+    opened.close().await;
+    info!("ended");
+    Ok(())
+}
+
+async fn surface(
+    config: &Config,
+    dev_key: Option<&DevKey>,
+    store: Arc<dyn Store>,
+) -> Result<grpc::Surface, Failure> {
+    let clock = Arc::new(SystemClock);
+    let issuers = match (&config.mode, dev_key) {
+        (Mode::Production(issuers), _) => issuers.clone(),
+        (Mode::Development, Some(key)) => vec![key.issuer()],
+        (Mode::Development, None) => Vec::new(),
+    };
+    let authenticator = Authenticator::new(issuers, clock.clone())
+        .await
+        .map_err(|cause| crate::config::ConfigError::one(format!("--jwks: {cause}")))?;
+    let token_settings =
+        gatekey_core::Settings { prefix: config.prefix.clone(), tokens_per_tenant: config.tokens_per_tenant };
+    Ok(grpc::Surface {
+        tokens: Tokens::new(store, clock, token_settings),
+        authenticator: Arc::new(authenticator),
+        readiness: Readiness::new(Phase::Serving),
+        only_local: config.is_development(),
+    })
+}
+
+fn dev_key(config: &Config) -> Result<Option<DevKey>, Failure> {
+    if !config.is_development() {
+        return Ok(None);
+    }
+    DevKey::in_folder(&config.data_dir)
+        .map(Some)
+        .map_err(|cause| Failure::run(&format!("the data folder {}", config.data_dir.display()), cause))
+}
+
+fn welcome_jwt(key: &DevKey) -> Result<String, Failure> {
+    let roles = [Role::Developer, Role::Verifier];
+    let caller = DevCaller { subject: "dev", tenant: Some("acme"), roles: &roles, ttl: 86_400 };
+    key.sign(&caller).map_err(|cause| Failure::run("the JWT can't be signed", cause))
+}
+
+async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|cause| Failure::run(&format!("{flag}: {address}"), cause))
+}
+
+fn local_addr(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(|cause| Failure::run("the bound address", cause))
+}
+
+async fn until_dropped(mut stopped: watch::Receiver<()>) {
+    // Nothing is ever sent: the channel's end is the sign.
+    while stopped.changed().await.is_ok() {}
+}
+
+/// Keeps the readiness in step with whether the store answers.
+async fn probe_store(store: Arc<dyn Store>, readiness: Readiness) {
+    let mut ticks = interval(STORE_PROBE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match store.ping().await {
+            Ok(()) => {
+                if readiness.enter(Phase::Serving) {
+                    info!("the store answers again");
+                }
+            }
+            Err(cause) => {
+                if readiness.enter(Phase::StoreUnavailable) {
+                    warn!(?cause, "the store does not answer: not ready until it does");
+                }
+            }
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|cause| Failure::run("signals can't be listened to", cause));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next of either.
+    async fn first(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

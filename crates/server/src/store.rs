@@ -1,0 +1,73 @@
+//! Opens the configured store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gatekey_core::Store;
+use gatekey_store_postgres::{PostgresOptions, PostgresStore};
+use gatekey_store_sqlite::{SqliteOptions, SqliteStore};
+
+use crate::Failure;
+use crate::config::{DatabaseUrl, StoreConfig};
+use crate::dev_key::create_private_dir;
+
+/// An open store, to be closed at the end.
+pub(crate) enum OpenStore {
+    Sqlite(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>),
+}
+
+impl OpenStore {
+    pub(crate) fn shared(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(store) => Arc::<SqliteStore>::clone(store),
+            Self::Postgres(store) => Arc::<PostgresStore>::clone(store),
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        match self {
+            Self::Sqlite(store) => store.close().await,
+            Self::Postgres(store) => store.close().await,
+        }
+    }
+}
+
+/// Opens the store for serving. SQLite is migrated on the way; Postgres must have been.
+pub(crate) async fn open(config: &StoreConfig) -> Result<OpenStore, Failure> {
+    match config {
+        StoreConfig::Sqlite(path) => Ok(OpenStore::Sqlite(Arc::new(open_sqlite(path).await?))),
+        StoreConfig::Postgres(url, connections) => {
+            let store = connect_postgres(url, *connections).await?;
+            store.ensure_schema().await.map_err(|cause| Failure::caused("the Postgres store", &cause))?;
+            Ok(OpenStore::Postgres(Arc::new(store)))
+        }
+    }
+}
+
+/// Brings the store's schema up to date.
+pub(crate) async fn migrate(config: &StoreConfig) -> Result<(), Failure> {
+    match config {
+        StoreConfig::Sqlite(path) => open_sqlite(path).await?.close().await,
+        StoreConfig::Postgres(url, _) => {
+            let store = connect_postgres(url, 1).await?;
+            store.migrate().await.map_err(|cause| Failure::caused("the Postgres store", &cause))?;
+            store.close().await;
+        }
+    }
+    Ok(())
+}
+
+async fn open_sqlite(path: &Path) -> Result<SqliteStore, Failure> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        create_private_dir(folder)
+            .map_err(|cause| Failure::run(&format!("the folder {}", folder.display()), cause))?;
+    }
+    let options = SqliteOptions::new(path);
+    SqliteStore::open(options).await.map_err(|cause| Failure::caused("the SQLite store", &cause))
+}
+
+async fn connect_postgres(url: &DatabaseUrl, connections: u32) -> Result<PostgresStore, Failure> {
+    let options = PostgresOptions { max_connections: connections, ..PostgresOptions::new(url.expose()) };
+    PostgresStore::connect(options).await.map_err(|cause| Failure::caused("the Postgres store", &cause))
+}
