@@ -1,0 +1,233 @@
+//! A real server process: started, watched, ended.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{Client, gatekey, logs};
+
+/// A bound for waits that only a broken server reaches.
+pub const ROOMY: Duration = Duration::from_mins(1);
+
+/// How a server is to be started.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    args: Vec<OsString>,
+}
+
+/// A running server. Killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// Where it serves gRPC.
+    pub grpc: SocketAddr,
+    /// Where it serves HTTP.
+    pub http: SocketAddr,
+    log: PathBuf,
+}
+
+impl Start {
+    /// In development mode, with its data in this folder.
+    #[must_use]
+    pub fn in_folder(folder: &Path) -> Self {
+        Self::default().arg("--data-dir").arg(folder)
+    }
+
+    /// With another argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// With other arguments.
+    #[must_use]
+    pub fn args<'a>(self, args: impl IntoIterator<Item = &'a str>) -> Self {
+        args.into_iter().fold(self, Self::arg)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(gatekey());
+        command.arg("serve").args(&self.args);
+        for (flag, address) in [("--grpc-addr", "127.0.0.1:0"), ("--http-addr", "127.0.0.1:0")] {
+            if !self.args.iter().any(|arg| arg == flag) {
+                command.args([flag, address]);
+            }
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    /// If it ends instead; the message has its log.
+    #[must_use]
+    pub fn start(&self) -> Server {
+        let (log, file) = new_log();
+        let mut child = self
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .spawn()
+            .expect("the server's binary can be started");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let (line, first_line) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let mut stdout = BufReader::new(stdout);
+            if stdout.read_line(&mut text).is_ok() {
+                // The receiver may have given up: then there is nobody to tell.
+                line.send(text).ok();
+            }
+        });
+        let text = first_line.recv_timeout(ROOMY).unwrap_or_default();
+        let ready: Value = serde_json::from_str(&text).unwrap_or_else(|_| {
+            child.kill().ok();
+            panic!("the server did not start: {text}{}", std::fs::read_to_string(&log).unwrap_or_default())
+        });
+        let address =
+            |name: &str| ready[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        Server { grpc: address("grpc"), http: address("http"), child, log }
+    }
+
+    /// Starts it where it must refuse to start, and gives what it said.
+    ///
+    /// # Panics
+    /// If it starts all the same.
+    #[must_use]
+    pub fn refused(&self) -> Output {
+        let mut child = self
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server's binary can be started");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let line = BufReader::new(stdout).lines().next();
+        if line.is_some() {
+            child.kill().ok();
+        }
+        let output = child.wait_with_output().expect("it can be waited for");
+        assert!(line.is_none(), "it started: {line:?}");
+        assert!(!output.status.success());
+        output
+    }
+}
+
+impl Server {
+    /// A client with a JWT for these roles and this tenant, from a server in development mode.
+    #[must_use]
+    pub fn client(&self, folder: &Path, roles: &[&str], tenant: &str) -> Client {
+        let mut args = vec!["--tenant", tenant];
+        args.extend(roles.iter().flat_map(|role| ["--role", role]));
+        if roles.is_empty() {
+            args.push("--no-role");
+        }
+        self.client_with(&dev_token(folder, &args))
+    }
+
+    /// A client with this JWT.
+    #[must_use]
+    pub fn client_with(&self, jwt: &str) -> Client {
+        Client::connect(self.grpc, Some(jwt))
+    }
+
+    /// A client without credentials.
+    #[must_use]
+    pub fn stranger(&self) -> Client {
+        Client::connect(self.grpc, None)
+    }
+
+    /// Sends a signal by name, as in `TERM`.
+    ///
+    /// # Panics
+    /// If there is no `kill`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = std::time::Instant::now() + ROOMY;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            assert!(std::time::Instant::now() < deadline, "the server does not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Kills it (SIGKILL) and waits until it is gone.
+    ///
+    /// # Panics
+    /// If it can't be killed.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Its resident memory, in KiB.
+    ///
+    /// # Panics
+    /// If it has ended.
+    #[must_use]
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells it");
+        line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already; either way nothing is left behind.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A JWT for the development server of this folder.
+fn dev_token(folder: &Path, args: &[&str]) -> String {
+    let output = Command::new(gatekey())
+        .args(["dev-token", "--data-dir"])
+        .arg(folder)
+        .args(args)
+        .output()
+        .expect("the binary can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
+
+fn new_log() -> (PathBuf, File) {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let path = logs().join(format!("server-{}-{number}.log", std::process::id()));
+    let file = File::create(&path).expect("the log folder is writable");
+    (path, file)
+}

@@ -1,0 +1,70 @@
+//! Development mode keeps to this machine, whatever name or proxy a caller comes by.
+
+use gatekey_e2e::{Server, Start, reason};
+use gatekey_proto::v1::ListTokensRequest;
+use gatekey_proto::v1::token_service_client::TokenServiceClient;
+use tempfile::TempDir;
+use tonic::Code;
+use tonic::transport::Endpoint;
+
+fn server() -> (TempDir, Server) {
+    let folder = TempDir::new().expect("a folder");
+    let server = Start::in_folder(folder.path()).start();
+    (folder, server)
+}
+
+#[tokio::test]
+async fn http_takes_loopback_names_only() {
+    let (_folder, server) = server();
+    let client = reqwest::Client::new();
+    let get = |host: &'static str, header: Option<&'static str>| {
+        let request = client.get(format!("http://{}/readyz", server.http)).header("host", host);
+        let request = header.into_iter().fold(request, |request, name| request.header(name, "203.0.113.7"));
+        async move { request.send().await.expect("an answer").status().as_u16() }
+    };
+    assert_eq!(get("localhost", None).await, 200);
+    assert_eq!(get("evil.example", None).await, 403);
+    assert_eq!(get("localhost.evil.example:8080", None).await, 403);
+    for header in ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "via"] {
+        assert_eq!(get("localhost", Some(header)).await, 403, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn grpc_takes_loopback_names_only() {
+    let (folder, server) = server();
+    let client = server.client(folder.path(), &["developer"], "acme");
+    let mut forwarded = client.request(ListTokensRequest::default());
+    forwarded.metadata_mut().insert("x-forwarded-for", "203.0.113.7".parse().expect("text"));
+    let status = TokenServiceClient::new(client.channel()).list_tokens(forwarded).await.expect_err("refused");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::PermissionDenied, "gatekey/LOOPBACK_ONLY"));
+
+    let channel = Endpoint::from_shared(format!("http://{}", server.grpc))
+        .expect("a URI")
+        .origin("http://evil.example".parse().expect("a URI"))
+        .connect_lazy();
+    let request = client.request(ListTokensRequest::default());
+    let status = TokenServiceClient::new(channel).list_tokens(request).await.expect_err("refused");
+    assert_eq!(reason(&status), "gatekey/LOOPBACK_ONLY");
+    assert!(client.list(0, "").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_jwt_of_another_folder_is_not_taken() {
+    let (_folder, server) = server();
+    let other = TempDir::new().expect("a folder");
+    let client = server.client(other.path(), &["developer"], "acme");
+    let status = client.list(0, "").await.expect_err("refused");
+    assert_eq!(status.code(), Code::Unauthenticated);
+}
+
+/// The JWT of the start-up message works, and standard output has nothing but the one line.
+#[tokio::test]
+async fn the_start_up_message_has_a_jwt_that_works() {
+    let (_folder, server) = server();
+    let log = server.log();
+    let jwt = log.split("GATEKEY_JWT='").nth(1).and_then(|rest| rest.split('\'').next()).expect("a JWT");
+    let client = server.client_with(jwt);
+    let (_, value) = client.create_batch("a").await;
+    assert_eq!(client.verdict(&value).await, gatekey_proto::v1::Verdict::Active);
+}

@@ -1,0 +1,59 @@
+//! Postgres goes away and comes back: answers in bounded time, never a wrong one, and recovery by itself.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use gatekey_e2e::{Cluster, ROOMY, Start, gatekey, reason};
+use gatekey_proto::health::HealthCheckRequest;
+use gatekey_proto::health::health_check_response::ServingStatus;
+use gatekey_proto::v1::Verdict;
+use tempfile::TempDir;
+use tonic::Code;
+
+/// Far more than the store's own bound of 5 seconds, so that a busy machine does not fail the test.
+const BOUNDED: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_postgres_outage_is_unavailable_and_passes() {
+    let folder = TempDir::new().expect("a folder");
+    let cluster = Cluster::start();
+    let database = cluster.database().await;
+    let migrated =
+        std::process::Command::new(gatekey()).args(["migrate", "--database-url", &database.url]).status();
+    assert!(migrated.expect("it runs").success());
+    let server = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url]).start();
+    let client = server.client(folder.path(), &["developer", "verifier"], "acme");
+    let (token, value) = client.create_batch("survivor").await;
+    let request = HealthCheckRequest { service: "gatekey.v1.TokenService".to_owned() };
+    let mut health = client.health();
+    let mut phases = health.watch(request).await.expect("a watch").into_inner();
+    let mut next_phase = async || {
+        let next = tokio::time::timeout(ROOMY, phases.next()).await.expect("health changes");
+        next.expect("the watch goes on").expect("no error").status()
+    };
+    assert_eq!(next_phase().await, ServingStatus::Serving);
+
+    cluster.stop();
+    let started = Instant::now();
+    let answers = [
+        client.verify(&value).await.expect_err("cannot tell"),
+        client.list(0, "").await.expect_err("cannot tell"),
+        client.delete(token.id).await.expect_err("cannot tell"),
+    ];
+    for status in answers {
+        assert_eq!(
+            (status.code(), reason(&status).as_str()),
+            (Code::Unavailable, "gatekey/STORE_UNAVAILABLE")
+        );
+    }
+    assert!(started.elapsed() < BOUNDED, "took {:?}", started.elapsed());
+    assert_eq!(next_phase().await, ServingStatus::NotServing);
+    let alive = health.check(HealthCheckRequest::default()).await.expect("an answer");
+    assert_eq!(alive.get_ref().status(), ServingStatus::Serving, "alive, though not ready");
+
+    cluster.resume();
+    assert_eq!(next_phase().await, ServingStatus::Serving);
+    assert_eq!(client.verdict(&value).await, Verdict::Active);
+    client.delete(token.id).await.expect("deleted");
+    assert_eq!(client.verdict(&value).await, Verdict::Revoked);
+}
