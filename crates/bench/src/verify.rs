@@ -1,0 +1,154 @@
+//! VerifyToken over Postgres: beside a bare tonic echo of the same messages, and with few and many rows.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatekey_e2e::{Client, Database, Server, Start, gatekey};
+use sqlx::{Connection, Executor, PgConnection};
+use tempfile::TempDir;
+
+use crate::load::{Shape, verify};
+use crate::table::{Line, median, print};
+
+const PAIRS: usize = 5;
+const EACH: Duration = Duration::from_secs(3);
+const SHAPES: [Shape; 3] = [
+    Shape { connections: 1, in_flight: 1 },
+    Shape { connections: 1, in_flight: 16 },
+    Shape { connections: 8, in_flight: 32 },
+];
+const FEW: i64 = 10_000;
+/// As many different tokens are verified in turn.
+const VERIFIED: usize = 1_000;
+
+struct Echo {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Echo {
+    fn start() -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .arg("echo")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("an address");
+        Self { child, address: line.trim().parse().expect("an address") }
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A server over a database of its own with so many rows.
+struct Filled {
+    folder: TempDir,
+    server: Server,
+    values: Arc<Vec<String>>,
+}
+
+impl Filled {
+    async fn with(rows: i64) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let database = Database::new().await;
+        let args = ["migrate", "--database-url", &database.url];
+        assert!(
+            Command::new(gatekey()).args(args).stdout(Stdio::null()).status().expect("it runs").success()
+        );
+        fill(&database.url, rows).await;
+        let start = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url]);
+        let server = start.start();
+        let client = server.client(folder.path(), &["developer"], "acme");
+        let values = create(&client, VERIFIED).await;
+        let mut connection = PgConnection::connect(&database.url).await.expect("it connects");
+        connection.execute("VACUUM ANALYZE token").await.expect("it runs");
+        Self { folder, server, values: Arc::new(values) }
+    }
+
+    fn jwt(&self) -> String {
+        let output = Command::new(gatekey())
+            .args(["dev-token", "--data-dir"])
+            .arg(self.folder.path())
+            .output()
+            .expect("it runs");
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    }
+}
+
+async fn create(client: &Client, count: usize) -> Vec<String> {
+    let mut values = Vec::with_capacity(count);
+    for _ in 0..count {
+        values.push(client.create_batch("benchmark").await.1);
+    }
+    values
+}
+
+/// Rows of other tenants, with digests of nothing.
+async fn fill(url: &str, rows: i64) {
+    let mut connection = PgConnection::connect(url).await.expect("it connects");
+    connection
+        .execute(
+            "INSERT INTO tenant (id, live_tokens) SELECT 'tenant ' || n, 0 FROM generate_series(0, 999) AS n",
+        )
+        .await
+        .expect("tenants");
+    sqlx::query(
+        "INSERT INTO token (tenant, name, key, type, digest, creator, creator_issuer, create_time, expire_time)
+         SELECT 'tenant ' || n % 1000, 'filler', 'gk_b_00000000', 'batch', sha256(n::text::bytea), 'dev', 'dev',
+                now(), now() + interval '1 year'
+         FROM generate_series(1, $1) AS n",
+    )
+    .bind(rows)
+    .execute(&mut connection)
+    .await
+    .expect("rows");
+}
+
+pub(crate) async fn run(rows: i64) {
+    eprintln!("filling {FEW} and {rows} rows");
+    let few = Filled::with(FEW).await;
+    let many = Filled::with(rows).await;
+    let echo = Echo::start();
+    let (few_jwt, many_jwt) = (few.jwt(), many.jwt());
+    let mut lines = Vec::new();
+    for shape in SHAPES {
+        let Shape { connections, in_flight } = shape;
+        eprintln!("{connections} connections with {in_flight} calls in flight: {PAIRS} rounds");
+        let (mut echoes, mut of_few, mut of_many) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..PAIRS {
+            echoes.push(verify(echo.address, &few_jwt, &few.values, shape, EACH).await);
+            of_few.push(verify(few.server.grpc, &few_jwt, &few.values, shape, EACH).await);
+            of_many.push(verify(many.server.grpc, &many_jwt, &many.values, shape, EACH).await);
+        }
+        let ratios = |a: &[f64], b: &[f64]| median(a.iter().zip(b).map(|(a, b)| a / b).collect());
+        let beside_echo = ratios(&of_few, &echoes);
+        let flat = ratios(&of_few, &of_many);
+        lines.push(Line {
+            what: format!("VerifyToken, Postgres, {FEW} rows, {connections}×{in_flight}"),
+            figure: format!("{:.0}/s", median(of_few.clone())),
+            peer: format!("bare echo {:.0}/s", median(echoes)),
+            ratio: Some(beside_echo),
+            goal: "0.9 once replicas cache",
+            met: None,
+        });
+        lines.push(Line {
+            what: format!("the same with {rows} rows"),
+            figure: format!("{:.0}/s", median(of_many)),
+            peer: format!("{FEW} rows {:.0}/s", median(of_few)),
+            ratio: Some(flat),
+            goal: "≤ 1.2 (flat)",
+            met: Some(flat <= 1.2),
+        });
+    }
+    print(&lines);
+}
