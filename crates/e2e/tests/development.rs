@@ -1,6 +1,8 @@
 //! Development mode keeps to this machine, whatever name or proxy a caller comes by.
 
-use gatekey_e2e::{Server, Start, reason};
+use std::process::Command;
+
+use gatekey_e2e::{Server, Start, gatekey, reason};
 use gatekey_proto::v1::ListTokensRequest;
 use gatekey_proto::v1::token_service_client::TokenServiceClient;
 use tempfile::TempDir;
@@ -51,11 +53,22 @@ async fn grpc_takes_loopback_names_only() {
 
 #[tokio::test]
 async fn a_jwt_of_another_folder_is_not_taken() {
-    let (_folder, server) = server();
-    let other = TempDir::new().expect("a folder");
-    let client = server.client(other.path(), &["developer"], "acme");
+    let (_folder, ours) = server();
+    let (other, _theirs) = server();
+    let client = ours.client(other.path(), &["developer"], "acme");
     let status = client.list(0, "").await.expect_err("refused");
     assert_eq!(status.code(), Code::Unauthenticated);
+}
+
+#[test]
+fn a_folder_without_a_server_gives_no_jwt() {
+    let folder = TempDir::new().expect("a folder");
+    let mistyped = folder.path().join("mistyped");
+    let output = Command::new(gatekey()).args(["dev-token", "--data-dir"]).arg(&mistyped).output();
+    let output = output.expect("it runs");
+    assert!(!output.status.success() && output.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("has no signing key"));
+    assert!(!mistyped.exists(), "nothing was made");
 }
 
 /// The JWT of the start-up message works, and standard output has nothing but the one line.

@@ -43,6 +43,12 @@ impl DevKey {
             let made = Ed25519KeyPair::generate_pkcs8(&random).map_err(io::Error::other)?;
             publish(folder, &path, made.as_ref())?;
         }
+        Self::existing(folder)
+    }
+
+    /// Reads the key of this folder, which a server has made.
+    pub(crate) fn existing(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(FILE);
         let pkcs8 = fs::read(&path)?;
         let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|cause| {
             io::Error::new(io::ErrorKind::InvalidData, format!("{}: {cause}", path.display()))

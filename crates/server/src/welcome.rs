@@ -27,7 +27,7 @@ gk DeleteToken "{{\"id\": $ID}}"
 gk VerifyToken "{{\"token_value\": \"$VALUE\"}}"
 # --- end ---
 
-Another JWT:  gatekey dev-token --data-dir {data_dir} --role developer --role verifier --tenant acme
+Another JWT:  gatekey dev-token --data-dir '{data_dir}' --role developer --role verifier --tenant acme
 For production, with an issuer of JWTs:  gatekey --help
 "#
     )

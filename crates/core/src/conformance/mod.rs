@@ -75,10 +75,8 @@ pub async fn run(fixture: Arc<dyn Fixture>, case: impl Future<Output = ()> + Sen
     }
 }
 
-/// Expands to one test for each case. The expression makes a fresh [`Fixture`](conformance::Fixture)
-/// and may await; the crate needs `tokio`.
-///
-/// [conformance]: crate::conformance
+/// Expands to one test for each case. The expression makes a fresh
+/// [`Fixture`](crate::conformance::Fixture) and may await; the crate needs `tokio`.
 #[macro_export]
 macro_rules! conformance_suite {
     ($fixture:expr) => {
