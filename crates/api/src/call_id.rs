@@ -1,6 +1,9 @@
 //! Gives each call an id that its log lines, its audit entry and its answer share.
 
-use axum::extract::Request;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -14,11 +17,26 @@ const MAX_LEN: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct CallId(pub(crate) String);
 
+/// The paths that logs may show. Others are a stranger's text, which may hold a token value.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownPaths(Arc<HashSet<String>>);
+
+impl KnownPaths {
+    fn known<'a>(&self, path: &'a str) -> &'a str {
+        if self.0.contains(path) { path } else { "(unknown)" }
+    }
+}
+
+impl FromIterator<String> for KnownPaths {
+    fn from_iter<I: IntoIterator<Item = String>>(paths: I) -> Self {
+        Self(Arc::new(paths.into_iter().collect()))
+    }
+}
+
 /// Takes the id that came with the call, or makes one; opens the call's span; sends the id back.
-pub(crate) async fn identify(mut request: Request, next: Next) -> Response {
+pub(crate) async fn identify(State(paths): State<KnownPaths>, mut request: Request, next: Next) -> Response {
     let id = given(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
-    let path = request.uri().path();
-    let span = info_span!("call", id, path);
+    let span = info_span!("call", id, path = paths.known(request.uri().path()));
     request.extensions_mut().insert(CallId(id.clone()));
     let started = std::time::Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;

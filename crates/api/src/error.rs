@@ -28,7 +28,7 @@ const fn line(reason: ErrorReason, code: Code, http: StatusCode, message: &'stat
 }
 
 #[rustfmt::skip]
-const TABLE: [Line; 16] = [
+const TABLE: [Line; 19] = [
     line(ErrorReason::InvalidRequest, Code::InvalidArgument, StatusCode::UNPROCESSABLE_ENTITY, "the request is invalid"),
     line(ErrorReason::CredentialsMissing, Code::Unauthenticated, StatusCode::UNAUTHORIZED, "no credentials: send `authorization: Bearer <JWT>`"),
     line(ErrorReason::CredentialsInvalid, Code::Unauthenticated, StatusCode::UNAUTHORIZED, "the credentials are not acceptable"),
@@ -40,11 +40,14 @@ const TABLE: [Line; 16] = [
     line(ErrorReason::RequestIdSpent, Code::FailedPrecondition, StatusCode::CONFLICT, "the token of this request id was deleted since; use a new request id"),
     line(ErrorReason::StoreUnavailable, Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "the token store can't be reached; try again"),
     line(ErrorReason::StoreFull, Code::ResourceExhausted, StatusCode::INSUFFICIENT_STORAGE, "the token store has no room left; nothing was written"),
-    line(ErrorReason::IssuerUnavailable, Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "the keys of the caller's issuer can't be fetched; try again"),
+    line(ErrorReason::IssuerUnavailable, Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "the keys of the caller's issuer can't be looked up now; try again"),
     line(ErrorReason::LoopbackOnly, Code::PermissionDenied, StatusCode::FORBIDDEN, "a server in development mode answers only local callers, by a loopback name and through no proxy"),
     line(ErrorReason::RevocationPending, Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT, "the delete is committed, but not yet confirmed everywhere"),
     line(ErrorReason::NotOffered, Code::Unimplemented, StatusCode::NOT_IMPLEMENTED, "this server does not offer the call"),
     line(ErrorReason::Internal, Code::Internal, StatusCode::INTERNAL_SERVER_ERROR, "internal error; the server's log has the cause under the request id"),
+    line(ErrorReason::RequestUnreadable, Code::InvalidArgument, StatusCode::BAD_REQUEST, "the message can't be read: it is not one of this call, or its text is not UTF-8"),
+    line(ErrorReason::RequestTooLarge, Code::ResourceExhausted, StatusCode::PAYLOAD_TOO_LARGE, "the message is longer than any valid one"),
+    line(ErrorReason::DeadlineExceeded, Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT, "not answered before the call's deadline; what it was to do may or may not have happened"),
 ];
 
 /// What is said of a broken rule: its reason, and a text for people.
@@ -55,6 +58,7 @@ const fn rule_text(rule: Rule) -> (ErrorReason, &'static str) {
         Rule::NameTooLong => (ErrorReason::TokenNameTooLong, "Token name must have at most 255 characters"),
         Rule::NameControlCharacter => (ErrorReason::TokenNameControlCharacter, "Token name must not have control characters"),
         Rule::NameBidiControl => (ErrorReason::TokenNameBidiControl, "Token name must not have bidirectional controls (U+202A to U+202E, U+2066 to U+2069)"),
+        Rule::NameHoldsTokenValue => (ErrorReason::TokenNameHoldsTokenValue, "Token name must not hold a token value, which is secret"),
         Rule::TypeInvalid => (ErrorReason::TokenTypeInvalid, "Token type must be batch or realtime"),
         Rule::YearsValidInvalid => (ErrorReason::YearsValidInvalid, "Years of validity must be 1, 2 or 5"),
         Rule::RequestIdInvalid => (ErrorReason::RequestIdInvalid, "Request id must be a UUID"),
@@ -258,124 +262,4 @@ impl std::fmt::Display for Chain<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tonic_types::StatusExt;
-
-    /// Every rule; `rule_text` does not compile without all of them.
-    const RULES: [Rule; 13] = [
-        Rule::NameRequired,
-        Rule::NameTooLong,
-        Rule::NameControlCharacter,
-        Rule::NameBidiControl,
-        Rule::TypeInvalid,
-        Rule::YearsValidInvalid,
-        Rule::RequestIdInvalid,
-        Rule::TokenIdInvalid,
-        Rule::PageSizeInvalid,
-        Rule::PageTokenInvalid,
-        Rule::TokenRequired,
-        Rule::TokenSha256Invalid,
-        Rule::PositionInvalid,
-    ];
-
-    /// `ResourceExhausted` as `RESOURCE_EXHAUSTED`.
-    fn shouted(code: Code) -> String {
-        format!("{code:?}").chars().enumerate().fold(String::new(), |mut text, (at, c)| {
-            if at > 0 && c.is_uppercase() {
-                text.push('_');
-            }
-            text.push(c.to_ascii_uppercase());
-            text
-        })
-    }
-
-    /// The reasons of whole calls, from the enum itself: 1 to 99.
-    fn call_reasons() -> Vec<ErrorReason> {
-        (1..100).filter_map(|number| ErrorReason::try_from(number).ok()).collect()
-    }
-
-    #[test]
-    fn every_reason_has_one_line_in_the_order_of_the_enum() {
-        let lines: Vec<ErrorReason> = TABLE.iter().map(|line| line.reason).collect();
-        assert_eq!(lines, call_reasons());
-    }
-
-    #[test]
-    fn invalid_and_cannot_tell_are_never_mixed() {
-        for line in &TABLE {
-            assert_eq!(
-                line.code == Code::Unauthenticated,
-                line.http == StatusCode::UNAUTHORIZED,
-                "{:?}",
-                line.reason
-            );
-            assert_eq!(
-                line.code == Code::Unavailable,
-                line.http == StatusCode::SERVICE_UNAVAILABLE,
-                "{:?}",
-                line.reason
-            );
-        }
-    }
-
-    #[test]
-    fn the_proto_documents_what_the_table_says() {
-        let proto = include_str!("../../../proto/gatekey/v1/error_reason.proto");
-        for line in &TABLE {
-            let (before, _) = proto
-                .split_once(&format!("{} =", line.reason.as_str_name()))
-                .expect("the reason stands in the proto");
-            let comment = before.rsplit("\n\n").next().expect("rsplit gives at least one").to_owned();
-            let comment = comment.rsplit(';').next().expect("rsplit gives at least one");
-            let shouted = shouted(line.code);
-            let end = format!("{shouted}, HTTP {}.", line.http.as_u16());
-            assert!(comment.contains(&end), "{:?}: `{end}` not in {comment}", line.reason);
-        }
-    }
-
-    #[test]
-    fn the_docs_say_what_the_table_says() {
-        let docs = include_str!("../../../docs/errors.md");
-        for line in &TABLE {
-            let (name, code) = (wire_name(line.reason), shouted(line.code));
-            let row = format!("| `{name}` | {code} | {} | {} |", line.http.as_u16(), line.message);
-            assert!(docs.contains(&row), "docs/errors.md lacks: {row}");
-        }
-        for rule in RULES {
-            let (reason, text) = rule_text(rule);
-            let row = format!("| `{}` | {text} |", wire_name(reason));
-            assert!(docs.contains(&row), "docs/errors.md lacks: {row}");
-        }
-    }
-
-    #[test]
-    fn every_reason_of_a_field_belongs_to_one_rule() {
-        let from_rules: Vec<ErrorReason> = RULES.into_iter().map(|rule| rule_text(rule).0).collect();
-        let from_enum: Vec<ErrorReason> =
-            (100..200).filter_map(|number| ErrorReason::try_from(number).ok()).collect();
-        assert_eq!(from_rules, from_enum);
-    }
-
-    #[test]
-    fn a_status_carries_reason_domain_and_all_violations() {
-        let violations =
-            Violations::all_of("name", &[Rule::NameTooLong, Rule::NameBidiControl]).expect("two rules");
-        let status = ApiError::from(violations).into_status();
-        assert_eq!(status.code(), Code::InvalidArgument);
-        let details = status.get_error_details();
-        let info = details.error_info().expect("ErrorInfo");
-        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("INVALID_REQUEST", "gatekey"));
-        let fields = &details.bad_request().expect("BadRequest").field_violations;
-        assert_eq!(fields.len(), 2);
-        assert!(fields.iter().all(|violation| violation.field == "name"));
-    }
-
-    #[test]
-    fn causes_are_not_sent() {
-        let error = StoreError::Unavailable("password=hunter2 at 10.0.0.7".into());
-        let status = ApiError::from(error).into_status();
-        assert_eq!(status.code(), Code::Unavailable);
-        assert!(!format!("{status:?}").contains("hunter2"));
-    }
-}
+mod tests;

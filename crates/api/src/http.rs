@@ -1,7 +1,7 @@
 //! The HTTP port. For now the probes: `/livez` and `/readyz`.
 
 use axum::extract::State;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -10,7 +10,12 @@ use http::{StatusCode, header};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::{ApiError, Readiness, call_id, loopback};
+use crate::call_id::{self, KnownPaths};
+use crate::connections::Acceptor;
+use crate::{ApiError, Readiness, loopback};
+
+/// Probes need few.
+const MAX_CONNECTIONS: usize = 1_024;
 
 /// The routes of the HTTP port.
 pub fn router(readiness: Readiness, only_local: bool) -> Router {
@@ -20,7 +25,8 @@ pub fn router(readiness: Readiness, only_local: bool) -> Router {
         .fallback(not_found)
         .with_state(readiness);
     let router = if only_local { router.layer(from_fn(loopback::only_local)) } else { router };
-    router.layer(from_fn(call_id::identify))
+    let paths = KnownPaths::from_iter(["/livez", "/readyz"].map(str::to_owned));
+    router.layer(from_fn_with_state(paths, call_id::identify))
 }
 
 /// Serves the routes until `stop` resolves and what runs then is finished.
@@ -32,7 +38,7 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    axum::serve(Acceptor::new(listener, MAX_CONNECTIONS), router).with_graceful_shutdown(stop).await
 }
 
 async fn live(State(readiness): State<Readiness>) -> Response {

@@ -5,6 +5,7 @@
 
 mod auth;
 mod call_id;
+mod connections;
 mod convert;
 mod error;
 pub mod grpc;
@@ -15,5 +16,4 @@ mod readiness;
 
 pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksSource};
 pub use error::{ApiError, DOMAIN, FieldError};
-pub use loopback::is_loopback_authority;
 pub use readiness::{Phase, Readiness};

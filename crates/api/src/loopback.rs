@@ -34,14 +34,16 @@ fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 fn is_forwarding(header: &str) -> bool {
-    header.starts_with("x-forwarded-")
-        || matches!(header, "forwarded" | "via" | "x-real-ip" | "x-envoy-external-address" | "true-client-ip")
+    header.contains("forwarded")
+        || header.ends_with("client-ip")
+        || header.ends_with("connecting-ip")
+        || header.starts_with("x-original-")
+        || matches!(header, "via" | "x-real-ip" | "x-envoy-external-address" | "cdn-loop")
 }
 
 /// Whether this `host` or `host:port` is a name of the machine itself: `localhost` (RFC 6761), an
 /// address in 127.0.0.0/8, or `[::1]`.
-#[must_use]
-pub fn is_loopback_authority(authority: &str) -> bool {
+pub(crate) fn is_loopback_authority(authority: &str) -> bool {
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => host,
         _ => authority,
@@ -105,7 +107,20 @@ mod tests {
         assert!(check(&path, &headers(&[])).is_err());
         assert!(check(&path, &headers(&[("host", "evil.example")])).is_err());
         assert!(check(&local, &headers(&[("host", "evil.example")])).is_err());
-        for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via"] {
+        for name in [
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-original-forwarded-for",
+            "x-original-host",
+            "x-real-ip",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "true-client-ip",
+            "cf-connecting-ip",
+            "cdn-loop",
+            "via",
+        ] {
             assert!(check(&local, &headers(&[(name, "x")])).is_err(), "{name}");
         }
     }

@@ -17,6 +17,9 @@ use crate::{Client, gatekey, logs};
 /// A bound for waits that only a broken server reaches.
 pub const ROOMY: Duration = Duration::from_mins(1);
 
+/// So that the search of the logs for token values sees all that our code can log.
+const EVERYTHING_OF_OURS: &str = "info,gatekey=trace,gatekey_api=trace,gatekey_core=trace,gatekey_store_postgres=trace,gatekey_store_sqlite=trace";
+
 /// How a server is to be started.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
@@ -61,6 +64,9 @@ impl Start {
             if !self.args.iter().any(|arg| arg == flag) {
                 command.args([flag, address]);
             }
+        }
+        if !self.args.iter().any(|arg| arg == "--log") {
+            command.args(["--log", EVERYTHING_OF_OURS]);
         }
         command.stdin(Stdio::null());
         command
@@ -156,7 +162,8 @@ impl Server {
         assert!(status.expect("kill runs").success());
     }
 
-    /// Waits for its end.
+    /// Waits for its end. Blocks: a test whose clients are still connected needs several threads, as a
+    /// server that drains waits for its clients' part of the farewell.
     ///
     /// # Panics
     /// If it does not end.

@@ -84,14 +84,14 @@ async fn nothing_acknowledged_is_lost(folder: &TempDir, start: Start) {
     assert!(acknowledged.len() >= ROUNDS * FIRST_KILL_AFTER);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn sqlite_keeps_what_it_acknowledged() {
     let folder = TempDir::new().expect("a folder");
     let start = Start::in_folder(folder.path());
     nothing_acknowledged_is_lost(&folder, start).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn postgres_keeps_what_it_acknowledged() {
     let folder = TempDir::new().expect("a folder");
     let database = Database::new().await;

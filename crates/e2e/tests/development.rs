@@ -15,7 +15,7 @@ fn server() -> (TempDir, Server) {
     (folder, server)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn http_takes_loopback_names_only() {
     let (_folder, server) = server();
     let client = reqwest::Client::new();
@@ -32,7 +32,7 @@ async fn http_takes_loopback_names_only() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn grpc_takes_loopback_names_only() {
     let (folder, server) = server();
     let client = server.client(folder.path(), &["developer"], "acme");
@@ -51,7 +51,7 @@ async fn grpc_takes_loopback_names_only() {
     assert!(client.list(0, "").await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_jwt_of_another_folder_is_not_taken() {
     let (_folder, ours) = server();
     let (other, _theirs) = server();
@@ -72,7 +72,7 @@ fn a_folder_without_a_server_gives_no_jwt() {
 }
 
 /// The JWT of the start-up message works, and standard output has nothing but the one line.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_start_up_message_has_a_jwt_that_works() {
     let (_folder, server) = server();
     let log = server.log();

@@ -47,7 +47,7 @@ fn create(number: usize) -> CreateTokenRequest {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_said_and_passes() {
     let Some(disk) = SmallDisk::mount() else {
         println!("mounting is not allowed here: see the test of `max_page_count` in the store");

@@ -27,7 +27,7 @@ async fn edit(file: &Path, sql: &'static str) {
     database.close().await.expect("it closes");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn data_and_keys_outlive_a_restart() {
     let folder = folder();
     let mut server = Start::in_folder(folder.path()).start();
@@ -46,7 +46,7 @@ async fn data_and_keys_outlive_a_restart() {
     assert!(new.key.starts_with("acme_b_") && new.id > kept.id);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_is_listed_but_not_good() {
     let folder = folder();
     let mut server = Start::in_folder(folder.path()).start();
@@ -67,7 +67,7 @@ async fn an_expired_token_is_listed_but_not_good() {
     assert_eq!(answer.verdict(), Verdict::Expired, "goes before the wrong type");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn health_follows_the_server_to_its_end() {
     let folder = folder();
     let mut server = Start::in_folder(folder.path()).start();
@@ -93,7 +93,7 @@ async fn health_follows_the_server_to_its_end() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_probe_of_the_binary_tells_by_its_exit_code() {
     let folder = folder();
     let mut server = Start::in_folder(folder.path()).start();
@@ -129,7 +129,7 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
     assert!(std::fs::read_to_string(&file).expect("still there").starts_with("a letter"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_schema_newer_than_the_binary_is_refused() {
     let folder = folder();
     Start::in_folder(folder.path()).start().terminate();
@@ -140,7 +140,7 @@ async fn a_schema_newer_than_the_binary_is_refused() {
     assert!(said.contains("newer"), "{said}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn postgres_is_migrated_on_purpose_and_a_newer_schema_is_refused() {
     let folder = folder();
     let database = Database::new().await;
@@ -160,7 +160,7 @@ async fn postgres_is_migrated_on_purpose_and_a_newer_schema_is_refused() {
     assert!(said.contains("newer"), "{said}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn two_migrations_at_once_are_one() {
     let database = Database::new().await;
     let migrations: Vec<_> = (0..4)
@@ -201,7 +201,7 @@ fn wrong_settings_name_the_flag_and_end_with_2() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_thousand_and_first_token_is_refused() {
     let folder = folder();
     let server = Start::in_folder(folder.path()).start();

@@ -13,7 +13,7 @@ use tonic::Code;
 /// Far more than the store's own bound of 5 seconds, so that a busy machine does not fail the test.
 const BOUNDED: Duration = Duration::from_secs(30);
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_postgres_outage_is_unavailable_and_passes() {
     let folder = TempDir::new().expect("a folder");
     let cluster = Cluster::start();

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use crate::{Rule, Violations};
+use crate::{PresentedToken, Rule, Violations};
 
 /// The most characters (Unicode scalar values) that a token name may have.
 pub const NAME_MAX_CHARS: usize = 255;
 
 /// A token's name: trimmed, 1 to 255 characters, none of them a control character or a bidirectional
-/// control. Right-to-left text itself is welcome.
+/// control, and no token value in it. Right-to-left text itself is welcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TokenName(String);
 
@@ -24,6 +24,8 @@ impl TokenName {
             (name.chars().nth(NAME_MAX_CHARS).is_some(), Rule::NameTooLong),
             (name.chars().any(char::is_control), Rule::NameControlCharacter),
             (name.chars().any(is_bidi_control), Rule::NameBidiControl),
+            // Names are stored and shown, and a value must not be. To paste one here is an easy mistake.
+            (PresentedToken::find_in(name).next().is_some(), Rule::NameHoldsTokenValue),
         ];
         let broken: Vec<Rule> =
             rules.into_iter().filter_map(|(broken, rule)| broken.then_some(rule)).collect();
@@ -54,6 +56,7 @@ impl fmt::Display for TokenName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{TokenPrefix, TokenType, TokenValue};
     use proptest::prelude::*;
 
     fn rules(text: &str) -> Vec<Rule> {
@@ -90,6 +93,15 @@ mod tests {
         for bidi in ["a\u{202e}b", "\u{202a}b", "a\u{2066}", "a\u{2069}b"] {
             assert_eq!(rules(bidi), [Rule::NameBidiControl], "{bidi:?}");
         }
+    }
+
+    #[test]
+    fn refuses_a_token_value_in_a_name() {
+        let value = TokenValue::generate(&TokenPrefix::default(), TokenType::Batch).expect("random numbers");
+        for name in [value.expose().to_owned(), format!("my key ({}).", value.expose())] {
+            assert_eq!(rules(&name), [Rule::NameHoldsTokenValue]);
+        }
+        assert_eq!(rules(value.key().as_str()), [], "a key is public");
     }
 
     #[test]

@@ -106,6 +106,11 @@ impl<'a> PresentedToken<'a> {
         if well_formed { Ok(Self { value, hint }) } else { Err(MalformedToken) }
     }
 
+    /// The token values in a text, whatever stands around them.
+    pub fn find_in(text: &'a str) -> impl Iterator<Item = Self> {
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter_map(|word| Self::parse(word).ok())
+    }
+
     /// What to look the token up by.
     #[must_use]
     pub fn digest(&self) -> TokenDigest {

@@ -13,6 +13,8 @@ pub enum Rule {
     NameControlCharacter,
     /// A token name has no bidirectional controls.
     NameBidiControl,
+    /// A token name holds no token value.
+    NameHoldsTokenValue,
     /// A token is of type batch or realtime.
     TypeInvalid,
     /// A token is valid for 1, 2 or 5 years.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use gatekey_core::Role;
 
 use crate::config::Settings;
@@ -39,13 +39,55 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the server. The default without a command.
     #[command(after_help = EXAMPLES)]
-    Serve(Settings),
+    Serve(Box<Settings>),
     /// Bring the database's schema up to date, and end. Safe to run twice, and at once.
-    Migrate(Settings),
+    Migrate(Migrate),
     /// Print a JWT for a server in development mode, alone on standard output.
     DevToken(DevToken),
     /// Ask a running server for its health: exit code 0 if it is SERVING. For containers.
     Health(Health),
+}
+
+/// The settings of the store, and no others.
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// The store: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE. [default: SQLite in --data-dir]
+    #[arg(long, value_name = "URL", env = "GATEKEY_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// A file that holds the database URL.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_DATABASE_URL_FILE")]
+    database_url_file: Option<PathBuf>,
+    /// Where SQLite is kept. [default: gatekey-data]
+    #[arg(long, value_name = "DIR", env = "GATEKEY_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// The server's TOML file; what it says of other things is left out.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl From<Migrate> for Settings {
+    fn from(given: Migrate) -> Self {
+        let Migrate { database_url, database_url_file, data_dir, config } = given;
+        Self { database_url, database_url_file, data_dir, config, ..Self::default() }
+    }
+}
+
+impl Cli {
+    /// Reads the command line and the environment. A variable that is set but empty, as compose files
+    /// have them, counts as absent.
+    pub(crate) fn read() -> Self {
+        let command = without_empty_variables(Self::command());
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|argument| {
+            if argument.get_env().is_some_and(is_empty) { argument.env(None::<&str>) } else { argument }
+        })
+        .mut_subcommands(without_empty_variables)
 }
 
 #[derive(Debug, Args)]
@@ -106,7 +148,6 @@ pub(crate) struct Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -50,6 +50,11 @@ impl DevKey {
     pub(crate) fn existing(folder: &Path) -> io::Result<Self> {
         let path = folder.join(FILE);
         let pkcs8 = fs::read(&path)?;
+        // Whoever reads it can be any caller of this server.
+        if fs::metadata(&path)?.permissions().mode() & 0o077 != 0 {
+            let problem = format!("{} can be read by others: chmod 600 it", path.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
+        }
         let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|cause| {
             io::Error::new(io::ErrorKind::InvalidData, format!("{}: {cause}", path.display()))
         })?;
@@ -113,7 +118,16 @@ fn publish(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        DevKey::in_folder(folder.path()).expect("a key");
+        let open = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(folder.path().join(FILE), open).expect("it is ours");
+        let refused = DevKey::in_folder(folder.path()).err().expect("refused");
+        assert!(refused.to_string().contains("chmod 600"));
+    }
 
     #[test]
     fn a_folder_has_one_key_however_many_start_at_once() {

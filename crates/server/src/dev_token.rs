@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 
 use gatekey_core::Role;
 
-use crate::Failure;
 use crate::cli::DevToken;
 use crate::dev_key::{DevCaller, DevKey};
+use crate::{Failure, say};
 
 pub(crate) fn run(request: &DevToken) -> Result<(), Failure> {
     let folder = request.data_dir.display();
@@ -29,6 +29,5 @@ pub(crate) fn run(request: &DevToken) -> Result<(), Failure> {
         ttl: request.ttl,
     };
     let token = key.sign(&caller).map_err(|cause| Failure::run("the JWT can't be signed", cause))?;
-    println!("{token}");
-    Ok(())
+    say(&token)
 }

@@ -7,8 +7,8 @@ use gatekey_proto::health::health_check_response::ServingStatus;
 use gatekey_proto::health::health_client::HealthClient;
 use tonic::transport::Endpoint;
 
-use crate::Failure;
 use crate::cli::Health;
+use crate::{Failure, say};
 
 pub(crate) async fn run(request: &Health) -> Result<(), Failure> {
     let Health { grpc_addr, service, timeout } = request;
@@ -22,7 +22,7 @@ pub(crate) async fn run(request: &Health) -> Result<(), Failure> {
     let check = HealthCheckRequest { service: service.clone() };
     let answer = HealthClient::new(channel).check(check).await;
     let status = answer.map_err(|status| Failure::run(&asked, status.message()))?.get_ref().status();
-    println!("{}", status.as_str_name());
+    say(status.as_str_name())?;
     match status {
         ServingStatus::Serving => Ok(()),
         _ => Err(Failure::run(&asked, "is not serving")),

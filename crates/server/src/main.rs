@@ -12,9 +12,8 @@ mod store;
 mod telemetry;
 mod welcome;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use cli::{Cli, Command};
 
@@ -55,11 +54,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(cause) => return report(&Failure::run("the runtime can't start", cause)),
     };
-    let Cli { command, settings } = Cli::parse();
+    let Cli { command, settings } = Cli::read();
     let outcome = runtime.block_on(async {
-        match command.unwrap_or(Command::Serve(settings)) {
-            Command::Serve(settings) => serve::run(settings).await,
-            Command::Migrate(settings) => migrate::run(settings).await,
+        match command.unwrap_or_else(|| Command::Serve(Box::new(settings))) {
+            Command::Serve(settings) => serve::run(*settings).await,
+            Command::Migrate(settings) => migrate::run(settings.into()).await,
             Command::DevToken(request) => dev_token::run(&request),
             Command::Health(request) => health::run(&request).await,
         }
@@ -72,8 +71,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints a line on standard output, as the answer to a command.
+fn say(line: &str) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{line}").map_err(|cause| Failure::run("standard output", cause))
+}
+
 fn report(failure: &Failure) -> ExitCode {
-    eprintln!("gatekey: {failure}");
+    // If nobody reads standard error any more, the exit code has to do.
+    writeln!(io::stderr(), "gatekey: {failure}").ok();
     match failure {
         Failure::Config(_) => ExitCode::from(2),
         Failure::Run(_) => ExitCode::FAILURE,

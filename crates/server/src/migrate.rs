@@ -1,7 +1,7 @@
 //! `gatekey migrate`: brings the database's schema up to date.
 
 use crate::config::{Settings, StoreConfig};
-use crate::{Failure, store};
+use crate::{Failure, say, store};
 
 pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let (config, _) = settings.check_store()?;
@@ -10,6 +10,5 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
         StoreConfig::Postgres(..) => "the Postgres database".to_owned(),
     };
     store::migrate(&config).await?;
-    println!("the schema of {place} is up to date");
-    Ok(())
+    say(&format!("the schema of {place} is up to date"))
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::config::{Config, Mode, Settings};
 use crate::dev_key::{DevCaller, DevKey};
@@ -46,7 +46,10 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
 
     // Before the line that says it listens: whoever waits for that line finds the message complete.
     if let Some(key) = &dev_key {
-        eprintln!("{}", welcome::message(grpc_addr, http_addr, &config.data_dir, &welcome_jwt(key)?));
+        let message = welcome::message(grpc_addr, http_addr, &config.data_dir, &welcome_jwt(key)?);
+        if let Err(cause) = writeln!(std::io::stderr(), "{message}") {
+            debug!(%cause, "standard error is closed: nobody is welcomed");
+        }
     }
     let ready = json!({ "event": "listening", "grpc": grpc_addr.to_string(), "http": http_addr.to_string() });
     if let Err(cause) = writeln!(std::io::stdout(), "{ready}") {

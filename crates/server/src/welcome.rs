@@ -6,7 +6,11 @@ use std::path::Path;
 /// The message, with a JWT that the server takes.
 pub(crate) fn message(grpc: SocketAddr, http: SocketAddr, data_dir: &Path, jwt: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
+    // In full, as the other terminal may be in another folder.
+    let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
     let data_dir = data_dir.display();
+    let program = std::env::current_exe().unwrap_or_else(|_| "gatekey".into());
+    let program = program.display();
     format!(
         r#"
 Gatekey {version} in development mode: for this machine only. Its data is in {data_dir}.
@@ -27,8 +31,8 @@ gk DeleteToken "{{\"id\": $ID}}"
 gk VerifyToken "{{\"token_value\": \"$VALUE\"}}"
 # --- end ---
 
-Another JWT:  gatekey dev-token --data-dir '{data_dir}' --role developer --role verifier --tenant acme
-For production, with an issuer of JWTs:  gatekey --help
+Another JWT:  '{program}' dev-token --data-dir '{data_dir}' --role developer --role verifier --tenant acme
+For production, with an issuer of JWTs:  '{program}' --help
 "#
     )
 }

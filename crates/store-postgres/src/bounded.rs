@@ -53,7 +53,7 @@ impl Bounded {
     ) -> Result<T, Fault> {
         let deadline = Instant::now() + self.limit;
         let acquired = timeout_at(deadline, self.pool.acquire()).await.map_err(|_| Fault::TimedOut)?;
-        let mut loan = Loan { connection: Some(acquired?), limit: self.limit };
+        let mut loan = Loan { connection: Some(acquired.map_err(Fault::Connect)?), limit: self.limit };
         let Some(connection) = loan.connection.as_deref_mut() else {
             return Err(Fault::Impossible("a loan without a connection"));
         };

@@ -8,6 +8,9 @@ use tokio::task::JoinError;
 pub(crate) enum Fault {
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+    /// Nothing was asked yet.
+    #[error("no connection to Postgres")]
+    Connect(#[source] sqlx::Error),
     #[error("no answer within the operation's time")]
     TimedOut,
     /// Postgres says "success" of a commit whose replication was cancelled, and warns.
@@ -51,6 +54,7 @@ fn kind(fault: &Fault) -> Kind {
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed,
         )
+        | Fault::Connect(_)
         | Fault::TimedOut
         | Fault::CommitWarning(_) => Kind::Unavailable,
         Fault::Task(died) if died.is_cancelled() => Kind::Unavailable,
@@ -58,27 +62,41 @@ fn kind(fault: &Fault) -> Kind {
     }
 }
 
-/// By SQLSTATE: PostgreSQL documentation, appendix A.
+/// By SQLSTATE: PostgreSQL documentation, appendix A. Broken is what is a fault of ours, or data that
+/// can't be: nobody mends it but by another program or by another database. What an operator or the
+/// machine has broken passes once it is mended, and this program goes on as it is: unavailable.
 fn kind_of(code: &str) -> Kind {
     match code {
         "53100" => Kind::Full,
         "25006"   // read_only_sql_transaction: not the primary (any more)
         | "25P03" // idle_in_transaction_session_timeout
         | "25P04" // transaction_timeout
+        | "3D000" // invalid_catalog_name: the database was renamed or dropped
+        | "3F000" // invalid_schema_name
         | "40001" // serialization_failure
         | "40003" // statement_completion_unknown
         | "40P01" // deadlock_detected
+        | "42501" // insufficient_privilege: something was revoked, as the statements need no more than ever
+        | "42P01" // undefined_table: a restore is under way, or another search_path was set
+        | "42P10" // invalid_column_reference: ON CONFLICT, while a restore has yet to make its index
+        | "54000" // program_limit_exceeded: no transaction ids until a VACUUM; our rows are within all limits
+        | "55000" // object_not_in_prerequisite_state: a publication without a replica identity, for one
+        | "55006" // object_in_use
         | "55P03" // lock_not_available: the lock timeout
-        | "57014" // query_canceled: the statement timeout, or an administrator
-        | "57P01" // admin_shutdown
-        | "57P02" // crash_shutdown
-        | "57P03" // cannot_connect_now
-        | "57P05" // idle_session_timeout
-        | "58030" // io_error
+        | "72000" // snapshot_too_old: up to Postgres 16
         => Kind::Unavailable,
-        // Connection exceptions, and too few resources (too many connections, no memory).
-        _ if code.starts_with("08") || code.starts_with("53") => Kind::Unavailable,
-        _ => Kind::Broken,
+        _ => match code.get(..2) {
+            Some(
+                "08"   // connection exceptions
+                | "28" // invalid authorization: the role, its password, pg_hba.conf
+                | "53" // too few resources: too many connections, no memory
+                | "57" // operator intervention: timeouts, shutdowns, a dropped database
+                | "58", // errors of the system below Postgres: I/O, missing files
+            ) => Kind::Unavailable,
+            // Among them: what a statement of ours got wrong (22, 23, 42, 54), a schema that is none of
+            // ours (42703, 42883), and corruption (XX), which must be seen and which no retry mends.
+            _ => Kind::Broken,
+        },
     }
 }
 
@@ -87,15 +105,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_by_itself_is_unavailable() {
-        for code in ["08006", "08P01", "25006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "57P03"]
-        {
+    fn what_passes_by_itself_or_is_mended_by_an_operator_is_unavailable() {
+        for code in [
+            "08006", "08P01", "25006", "28000", "28P01", "3D000", "3F000", "40001", "40P01", "42501",
+            "42P01", "42P10", "53200", "53300", "54000", "55000", "55006", "55P03", "57000", "57014",
+            "57P01", "57P03", "57P04", "57P05", "58000", "58030", "58P01", "72000",
+        ] {
             assert_eq!(kind_of(code), Kind::Unavailable, "{code}");
         }
         for fault in [
             Fault::Sql(sqlx::Error::PoolTimedOut),
             Fault::Sql(sqlx::Error::PoolClosed),
             Fault::Sql(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())),
+            Fault::Connect(sqlx::Error::Protocol("whatever goes wrong before anything is asked".to_owned())),
             Fault::TimedOut,
             Fault::CommitWarning("canceling wait for synchronous replication".to_owned()),
         ] {
@@ -110,7 +132,10 @@ mod tests {
 
     #[test]
     fn the_rest_is_broken() {
-        for code in ["22021", "23505", "23514", "28P01", "3D000", "42501", "42P01", "XX000"] {
+        for code in [
+            "", "0", "0A000", "22021", "23505", "23514", "25P02", "42601", "42703", "42883", "54001",
+            "P0001", "XX000", "XX001",
+        ] {
             assert_eq!(kind_of(code), Kind::Broken, "{code}");
         }
         for fault in [Fault::Impossible("no head"), Fault::Sql(sqlx::Error::RowNotFound)] {

@@ -101,7 +101,7 @@ pub(crate) async fn migrate(mut connection: PgConnection) -> Result<(), OpenErro
 
 pub(crate) fn read_error(fault: Fault) -> OpenError {
     match fault {
-        Fault::Sql(error) => OpenError::Schema(error),
+        Fault::Sql(error) | Fault::Connect(error) => OpenError::Schema(error),
         other => OpenError::Schema(sqlx::Error::Io(std::io::Error::other(other))),
     }
 }

@@ -6,6 +6,7 @@
 
 mod audit;
 mod bounded;
+mod claim;
 mod fault;
 mod file_lock;
 mod insert;

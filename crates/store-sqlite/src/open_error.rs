@@ -47,6 +47,24 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    /// The file has more names than one, each with a lock and a write-ahead log of its own: two
+    /// processes could have it at once, and lose what they were given.
+    #[error(
+        "{path} is one of {links} names (hard links) of one file, and its lock keeps nobody out who comes by \
+         another: stop whatever uses them and remove all but one; if one has a -wal file beside it, keep that"
+    )]
+    HardLinks {
+        /// The database file.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
+    /// While the file was opened, its name came to mean another one, more than once.
+    #[error("{path} keeps being moved or replaced by somebody else")]
+    Replaced {
+        /// The database file.
+        path: PathBuf,
+    },
     /// The file is not a SQLite database.
     #[error("{path} is not a SQLite database")]
     NotADatabase {

@@ -9,7 +9,8 @@ use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 use serde_json::Value;
 
 use super::claims::Claims;
-use super::jwks::{JwksSource, Keys};
+use super::jwks::Keys;
+use super::jwks_source::JwksSource;
 use super::verifying_key::VerifyingKey;
 use super::{AuthError, claims};
 

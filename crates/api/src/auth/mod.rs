@@ -7,6 +7,7 @@ mod cache;
 mod claims;
 mod issuer;
 mod jwks;
+mod jwks_source;
 mod verifying_key;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use cache::CallerCache;
 use issuer::Issuer;
 
 pub use issuer::{IssuerError, IssuerSettings};
-pub use jwks::JwksSource;
+pub use jwks_source::JwksSource;
 
 /// Finds out who calls.
 pub struct Authenticator {
@@ -38,7 +39,7 @@ type Refusal = &'static str;
 enum AuthError {
     /// The credentials are bad.
     Refused(Refusal),
-    /// Nobody can tell: the issuer's keys can't be had.
+    /// Nobody can tell: the issuer's keys can't be had, or not as they are now.
     CannotTell,
 }
 
@@ -46,8 +47,8 @@ impl Authenticator {
     /// Takes callers of these issuers.
     ///
     /// # Errors
-    /// If two issuers have the same name, if a key file can't be read or holds no usable key, or if keys
-    /// would come unprotected over a network. Keys by URL are fetched when they are first needed: an
+    /// If two issuers have the same name, if a key file can't be read or holds no usable key, if keys would
+    /// come unprotected over a network, or if their URL has a user name or password. Keys by URL are fetched when they are first needed: an
     /// issuer that is down must not keep Gatekey from starting.
     pub async fn new(issuers: Vec<IssuerSettings>, clock: Arc<dyn Clock>) -> Result<Self, IssuerError> {
         let mut opened: Vec<Issuer> = Vec::with_capacity(issuers.len());
@@ -98,4 +99,4 @@ fn is_over(expires: Timestamp, now: Timestamp) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

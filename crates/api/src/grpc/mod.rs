@@ -3,7 +3,10 @@
 //! Every call must prove its caller unless its service is on the short list of [`is_public`].
 
 mod authenticate;
+mod complete;
+mod deadline;
 mod health;
+mod public_streams;
 mod revocation_service;
 mod token_service;
 
@@ -17,12 +20,14 @@ use gatekey_proto::v1::ErrorReason;
 use gatekey_proto::v1::revocation_service_server::RevocationServiceServer;
 use gatekey_proto::v1::token_service_server::TokenServiceServer;
 use http::{HeaderMap, header};
+use prost::Message;
+use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Status};
 
-use crate::call_id::{self, CallId};
+use crate::call_id::{self, CallId, KnownPaths};
+use crate::connections::Acceptor;
 use crate::{ApiError, Authenticator, Readiness, loopback};
 
 pub use authenticate::is_public;
@@ -32,6 +37,10 @@ const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 /// Room for a JWT with many claims.
 const MAX_HEADER_BYTES: u32 = 8 * 1024;
 const MAX_STREAMS_PER_CONNECTION: u32 = 100;
+const MAX_CONNECTIONS: usize = 10_240;
+/// A connection is closed in good order after this, so that calls spread over replicas that came later.
+const CONNECTION_AGE: Duration = Duration::from_mins(30);
+const CONNECTION_AGE_GRACE: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -55,6 +64,7 @@ pub struct Surface {
 #[must_use]
 pub fn routes(surface: Surface) -> Routes {
     let Surface { tokens, authenticator, readiness, only_local } = surface;
+    let streams = readiness.clone();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(gatekey_proto::FILE_DESCRIPTOR_SET)
@@ -80,9 +90,28 @@ pub fn routes(surface: Surface) -> Routes {
         .add_service(reflection().build_v1alpha().expect(decodes));
 
     let router = services.routes().into_axum_router();
-    let router = router.layer(from_fn_with_state(authenticator, authenticate::authenticate));
+    let router = router
+        .layer(from_fn_with_state(streams, public_streams::end_on_drain))
+        .layer(from_fn_with_state(authenticator, authenticate::authenticate))
+        .layer(from_fn(deadline::keep))
+        .layer(from_fn(complete::complete));
     let router = if only_local { router.layer(from_fn(loopback::only_local)) } else { router };
-    Routes::from(router.layer(from_fn(call_id::identify)))
+    Routes::from(router.layer(from_fn_with_state(paths(), call_id::identify)))
+}
+
+/// The paths of every method in the contract.
+fn paths() -> KnownPaths {
+    let set = FileDescriptorSet::decode(gatekey_proto::FILE_DESCRIPTOR_SET).unwrap_or_default();
+    let mut paths = Vec::new();
+    for file in &set.file {
+        for service in &file.service {
+            let methods = service.method.iter();
+            paths.extend(
+                methods.map(|method| format!("/{}.{}/{}", file.package(), service.name(), method.name())),
+            );
+        }
+    }
+    paths.into_iter().collect()
 }
 
 /// Serves the routes until `stop` resolves and what runs then is finished.
@@ -94,16 +123,24 @@ pub async fn serve(
     routes: Routes,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming =
-        TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_INTERVAL));
     tonic::transport::Server::builder()
+        .max_connection_age(jittered(CONNECTION_AGE))
+        .max_connection_age_grace(CONNECTION_AGE_GRACE)
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, stop)
+        .serve_with_incoming_shutdown(Acceptor::new(listener, MAX_CONNECTIONS).into_stream(), stop)
         .await
+}
+
+/// Up to a tenth longer, by process: so that replicas that started together do not send all of their
+/// callers away together.
+fn jittered(age: Duration) -> Duration {
+    // Without random numbers there is no jitter, which is no reason not to serve.
+    let random = getrandom::u32().unwrap_or(0);
+    age + (age / 10) * (random >> 16) / (1 << 16)
 }
 
 /// Whether a request speaks gRPC.

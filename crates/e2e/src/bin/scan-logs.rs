@@ -45,8 +45,7 @@ fn visit(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
 
 /// The keys of the token values in a line.
 fn values(line: &str) -> impl Iterator<Item = &str> {
-    line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .filter_map(|word| PresentedToken::parse(word).ok().map(|token| token.key()))
+    PresentedToken::find_in(line).map(|token| token.key())
 }
 
 #[cfg(test)]

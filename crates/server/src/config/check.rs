@@ -9,6 +9,8 @@ use super::{Config, ConfigError, DATA_DIR, DatabaseUrl, Mode, StoreConfig, issue
 
 const GRPC_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50051);
 const HTTP_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+/// Far more than a Postgres takes.
+const MAX_CONNECTIONS: u32 = 1_000;
 const SQLITE_FILE: &str = "gatekey.db";
 
 impl Settings {
@@ -26,7 +28,7 @@ impl Settings {
 
         let data_dir = settings.data_dir.clone().unwrap_or_else(|| PathBuf::from(DATA_DIR));
         let store = store(&settings, &data_dir, &mut problems);
-        let mode = mode(&settings, store.as_ref(), &addresses, &mut problems);
+        let mode = mode(&settings, &addresses, &mut problems);
         let is_development = matches!(mode, Mode::Development);
 
         let prefix = settings.token_prefix.as_deref().map(str::parse).transpose().unwrap_or_else(|rule| {
@@ -70,8 +72,8 @@ impl Settings {
 
 fn store(settings: &Settings, data_dir: &Path, problems: &mut Vec<String>) -> Option<StoreConfig> {
     let connections = settings.database_connections.unwrap_or(16);
-    if connections == 0 {
-        problems.push("--database-connections: must be 1 or more".to_owned());
+    if !(1..=MAX_CONNECTIONS).contains(&connections) {
+        problems.push(format!("--database-connections: must be 1 to {MAX_CONNECTIONS}"));
     }
     let Some(url) = database_url(settings, problems)? else {
         return Some(StoreConfig::Sqlite(data_dir.join(SQLITE_FILE)));
@@ -79,7 +81,11 @@ fn store(settings: &Settings, data_dir: &Path, problems: &mut Vec<String>) -> Op
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Some(StoreConfig::Postgres(DatabaseUrl(url), connections));
     }
-    let file = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    let file = url.strip_prefix("sqlite:").and_then(|rest| match rest.strip_prefix("//") {
+        // With two slashes a host's name comes next: there is none, so the path must begin at once.
+        Some(path) => path.starts_with('/').then_some(path),
+        None => Some(rest),
+    });
     match file {
         Some(file) if !file.is_empty() && !file.contains('?') && file != ":memory:" => {
             Some(StoreConfig::Sqlite(PathBuf::from(file)))
@@ -87,7 +93,8 @@ fn store(settings: &Settings, data_dir: &Path, problems: &mut Vec<String>) -> Op
         // The URL itself is not shown: it may hold a password.
         _ => {
             problems.push(
-                "--database-url: must be sqlite:FILE (without parameters) or postgres://USER@HOST/DATABASE"
+                "--database-url: must be sqlite:FILE, sqlite:///FILE (without parameters), or \
+                 postgres://USER@HOST/DATABASE"
                     .to_owned(),
             );
             None
@@ -115,12 +122,7 @@ fn database_url(settings: &Settings, problems: &mut Vec<String>) -> Option<Optio
     }
 }
 
-fn mode(
-    settings: &Settings,
-    store: Option<&StoreConfig>,
-    addresses: &[(&str, SocketAddr)],
-    problems: &mut Vec<String>,
-) -> Mode {
+fn mode(settings: &Settings, addresses: &[(&str, SocketAddr)], problems: &mut Vec<String>) -> Mode {
     let before = problems.len();
     let issuers = issuers::gather(settings, problems);
     let public = addresses.iter().filter(|(_, address)| !address.ip().is_loopback());
@@ -144,9 +146,11 @@ fn mode(
         problems
             .push("--issuer: required outside of development mode, with --audience and --jwks".to_owned());
     }
-    if settings.dev.is_none() && matches!(store, Some(StoreConfig::Postgres(..))) {
+    let given_store = settings.database_url.is_some() || settings.database_url_file.is_some();
+    if settings.dev.is_none() && given_store {
         problems.push(
-            "--issuer: required with Postgres, with --audience and --jwks; or give --dev for development mode"
+            "--issuer: required with --database-url, with --audience and --jwks; or give --dev for development \
+             mode"
                 .to_owned(),
         );
     }

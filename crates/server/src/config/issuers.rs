@@ -1,6 +1,6 @@
 //! The issuers among the settings: from texts to what the API needs.
 
-use gatekey_api::{IssuerSettings, JwksSource, is_loopback_authority};
+use gatekey_api::{IssuerSettings, JwksSource};
 
 use super::settings::{IssuerEntry, Settings};
 
@@ -92,11 +92,19 @@ fn jwks_source(text: &str) -> Result<JwksSource, String> {
     if !text.contains("://") {
         return Ok(JwksSource::File(text.into()));
     }
-    let url = reqwest::Url::parse(text).map_err(|cause| format!("{text} is not a URL: {cause}"))?;
+    let url =
+        reqwest::Url::parse(text).map_err(|cause| format!("must be an https URL or a file: {cause}"))?;
     match url.scheme() {
         "https" => Ok(JwksSource::Url(url)),
         // Whoever can change the keys on their way can be any caller.
-        "http" if is_loopback_authority(url.authority()) => Ok(JwksSource::Url(url)),
-        _ => Err(format!("{text} must be an https URL; plain http only on loopback")),
+        "http" if is_literal_loopback(&url) => Ok(JwksSource::Url(url)),
+        _ => Err("must be an https URL; plain http only on loopback".to_owned()),
     }
+}
+
+/// An address, or the one name that never goes to DNS.
+fn is_literal_loopback(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -13,11 +13,11 @@ use super::ConfigError;
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Settings {
     /// Where gRPC is served. [default: 127.0.0.1:50051; port 0 takes a free one]
-    #[arg(long, value_name = "ADDR", env = "GATEKEY_GRPC_ADDR")]
+    #[arg(long, value_name = "ADDR", env = "GATEKEY_GRPC_ADDR", value_parser = address)]
     pub(crate) grpc_addr: Option<SocketAddr>,
 
     /// Where HTTP is served (/livez, /readyz). [default: 127.0.0.1:8080; port 0 takes a free one]
-    #[arg(long, value_name = "ADDR", env = "GATEKEY_HTTP_ADDR")]
+    #[arg(long, value_name = "ADDR", env = "GATEKEY_HTTP_ADDR", value_parser = address)]
     pub(crate) http_addr: Option<SocketAddr>,
 
     /// The store: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE.
@@ -75,14 +75,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "POINTER", env = "GATEKEY_TENANT_POINTER")]
     pub(crate) tenant_pointer: Option<String>,
 
-    /// A subject (`sub`) that may verify tokens; may be given several times. In the environment,
-    /// separated by commas.
-    #[arg(
-        long = "verifier-subject",
-        value_name = "SUB",
-        env = "GATEKEY_VERIFIER_SUBJECT",
-        value_delimiter = ','
-    )]
+    /// A subject (`sub`) that may verify tokens; may be given several times. In the environment, one.
+    #[arg(long = "verifier-subject", value_name = "SUB", env = "GATEKEY_VERIFIER_SUBJECT")]
     #[serde(rename = "verifier-subject")]
     pub(crate) verifier_subjects: Vec<String>,
 
@@ -107,6 +101,10 @@ pub(crate) struct Settings {
 
     #[arg(skip)]
     pub(crate) issuers: Vec<IssuerEntry>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "give an IP address and a port, as in 127.0.0.1:50051 or [::1]:50051")
 }
 
 /// How log lines look.
@@ -144,7 +142,26 @@ impl Settings {
         Ok(self.or(file))
     }
 
+    /// The parts of an issuer that were given, in the place of one's own.
+    fn with_issuer_parts_of(self, given: &Self) -> Self {
+        Self {
+            audience: given.audience.clone().or(self.audience),
+            jwks: given.jwks.clone().or(self.jwks),
+            roles_pointer: given.roles_pointer.clone().or(self.roles_pointer),
+            tenant_pointer: given.tenant_pointer.clone().or(self.tenant_pointer),
+            verifier_subjects: if given.verifier_subjects.is_empty() {
+                self.verifier_subjects
+            } else {
+                given.verifier_subjects.clone()
+            },
+            ..self
+        }
+    }
+
     fn or(self, file: Self) -> Self {
+        // What belongs to an issuer is not mixed with what belongs to another.
+        let issuer =
+            if self.issuer.is_some() { self.clone() } else { file.clone().with_issuer_parts_of(&self) };
         // Either way of giving the URL replaces both ways of the file.
         let url_given = self.database_url.is_some() || self.database_url_file.is_some();
         Self {
@@ -158,16 +175,12 @@ impl Settings {
             tokens_per_tenant: self.tokens_per_tenant.or(file.tokens_per_tenant),
             dev: self.dev.or(file.dev),
             plaintext: self.plaintext.or(file.plaintext),
-            issuer: self.issuer.or(file.issuer),
-            audience: self.audience.or(file.audience),
-            jwks: self.jwks.or(file.jwks),
-            roles_pointer: self.roles_pointer.or(file.roles_pointer),
-            tenant_pointer: self.tenant_pointer.or(file.tenant_pointer),
-            verifier_subjects: if self.verifier_subjects.is_empty() {
-                file.verifier_subjects
-            } else {
-                self.verifier_subjects
-            },
+            issuer: issuer.issuer,
+            audience: issuer.audience,
+            jwks: issuer.jwks,
+            roles_pointer: issuer.roles_pointer,
+            tenant_pointer: issuer.tenant_pointer,
+            verifier_subjects: issuer.verifier_subjects,
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
             log_format: self.log_format.or(file.log_format),
             log: self.log.or(file.log),

@@ -68,6 +68,20 @@ impl Database {
         connection.close().await.expect("closes");
     }
 
+    /// A role of the database's own name, which may do everything with the tables that there are.
+    pub(crate) async fn role(&self) -> PostgresOptions {
+        let role = &self.name;
+        self.change("CREATE ROLE {} LOGIN").await;
+        self.run("GRANT ALL ON ALL TABLES IN SCHEMA public TO public").await;
+        let url = format!("postgres://{role}@{}:{}/{}?sslmode=disable", self.host, self.port, self.name);
+        PostgresOptions::new(url)
+    }
+
+    /// Changes what the role or the database may do; `{}` stands for the name of both.
+    pub(crate) async fn change(&self, sql: &'static str) {
+        self.on_server(sql.replace("{}", &self.name)).await;
+    }
+
     /// Ends every connection to the database.
     pub(crate) async fn terminate(&self) {
         let mut connection = self.server.connect().await.expect("connects");

@@ -6,5 +6,6 @@ mod conformance;
 mod database;
 mod indexes;
 mod migrations;
+mod operators;
 mod outages;
 mod proxy;

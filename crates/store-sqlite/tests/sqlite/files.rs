@@ -29,17 +29,6 @@ async fn a_second_opener_is_told_who_was_first() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_leads_to_the_same_lock() {
-    let folder = Folder::create();
-    let store = folder.open().await;
-    let link = folder.path().join("link.db");
-    std::os::unix::fs::symlink(folder.file(), &link).expect("links");
-    assert!(matches!(refused(&link).await, OpenError::InUse { .. }));
-    store.close().await;
-}
-
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread")]
 async fn new_files_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
 

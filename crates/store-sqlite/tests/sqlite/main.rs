@@ -6,3 +6,5 @@ mod folder;
 mod full;
 mod indexes;
 mod migrations;
+#[cfg(unix)]
+mod names;

@@ -56,6 +56,8 @@ async fn a_withdrawn_key_takes_its_callers_along() {
     pass(MIN_INTERVAL).await;
     fixture.accepted(&jwt_named(&new, "new")).await;
     fixture.accepted(&jwt_named(&old, "kept")).await;
+    fixture.cannot_tell(&jwt_named(&old, "old")).await;
+    pass(MIN_INTERVAL).await;
     fixture.refused(&jwt_named(&old, "old"), "(kid) is not one of the issuer's").await;
 }
 

@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
+use http::Uri;
 use http::header::{CONNECTION, LOCATION};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -36,6 +37,7 @@ pub(super) enum Answer {
 struct Issuer {
     answer: Mutex<Answer>,
     hits: AtomicUsize,
+    last_query: Mutex<Option<String>>,
     arrived: Notify,
     released: Notify,
 }
@@ -51,6 +53,7 @@ impl IssuerServer {
         let issuer = Arc::new(Issuer {
             answer: Mutex::new(answer),
             hits: AtomicUsize::new(0),
+            last_query: Mutex::default(),
             arrived: Notify::new(),
             released: Notify::new(),
         });
@@ -80,6 +83,11 @@ impl IssuerServer {
         self.issuer.hits.load(Ordering::SeqCst)
     }
 
+    /// The query of the last question.
+    pub(super) fn last_query(&self) -> Option<String> {
+        self.issuer.last_query.lock().expect("nobody panics with it").clone()
+    }
+
     /// Waits until it is asked, unless it was since the last wait.
     pub(super) async fn arrived(&self) {
         let arrived = self.issuer.arrived.notified();
@@ -92,7 +100,8 @@ impl IssuerServer {
     }
 }
 
-async fn answer_call(State(issuer): State<Arc<Issuer>>) -> Response {
+async fn answer_call(State(issuer): State<Arc<Issuer>>, uri: Uri) -> Response {
+    *issuer.last_query.lock().expect("nobody panics with it") = uri.query().map(str::to_owned);
     issuer.hits.fetch_add(1, Ordering::SeqCst);
     issuer.arrived.notify_one();
     let answer = issuer.answer.lock().expect("nobody panics with it").clone();

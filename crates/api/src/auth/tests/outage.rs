@@ -8,7 +8,8 @@ use super::fixture::{Fixture, KEY_ID, claims, jwt, jwt_named, pass, set_of, sett
 use super::issuer_server::{Answer, IssuerServer};
 use super::signing_key::SigningKey;
 use crate::auth::JwksSource;
-use crate::auth::jwks::{FETCH_TIMEOUT, MAX_AGE, MAX_BYTES, MIN_INTERVAL, OUTAGE_NEWS};
+use crate::auth::jwks::{FETCH_TIMEOUT, MAX_AGE, MIN_INTERVAL, OUTAGE_NEWS};
+use crate::auth::jwks_source::MAX_BYTES;
 
 const MADE_UP: &str = "(kid) is not one of the issuer's";
 
@@ -24,8 +25,10 @@ async fn nobody_can_tell_while_the_issuer_is_down_at_first() {
     fixture.cannot_tell(&token).await;
     pass(MIN_INTERVAL).await;
     fixture.accepted(&token).await;
-    fixture.refused(&jwt_named(&key, "made up"), MADE_UP).await;
     assert_eq!(server.hits(), 2);
+    pass(MIN_INTERVAL).await;
+    fixture.refused(&jwt_named(&key, "made up"), MADE_UP).await;
+    assert_eq!(server.hits(), 3);
 }
 
 #[tokio::test]
@@ -156,6 +159,9 @@ async fn callers_with_known_keys_wait_for_a_hanging_issuer_only_once() {
     server.arrived().await;
     server.release();
     fixture.accepted(&jwt_named(&new, "new")).await;
+    fixture.cannot_tell(&known).await;
+    server.answer(Answer::Set(set_of(&[new.jwk("new")])));
+    pass(MIN_INTERVAL).await;
     fixture.refused(&known, MADE_UP).await;
 }
 

@@ -57,7 +57,7 @@ fn every_problem_names_its_flag_and_what_is_right() {
         (with_issuer(&["--grpc-addr", "0.0.0.0:1"]), "give --plaintext"),
         (with_issuer(&["--dev"]), "--dev: excludes --issuer"),
         (vec!["--dev=false"], "--issuer: required"),
-        (postgres.to_vec(), "--issuer: required with Postgres"),
+        (postgres.to_vec(), "--issuer: required with --database-url"),
         (vec!["--issuer", "x"], "--audience: required with --issuer"),
         (vec!["--issuer", "x"], "--jwks: required with --issuer"),
         (vec!["--jwks", "x"], "--jwks: belongs to an issuer"),
@@ -65,17 +65,20 @@ fn every_problem_names_its_flag_and_what_is_right() {
         (vec!["--issuer", "", "--audience", "a", "--jwks", "f"], "--issuer: must not be empty"),
         (
             vec!["--issuer", "i", "--audience", "a", "--jwks", "http://example.com/k"],
-            "--jwks: http://example.com/k",
+            "--jwks: must be an https URL",
         ),
         (vec!["--issuer", "i", "--audience", "a", "--jwks", "ftp://x/k"], "must be an https URL"),
         (with_issuer(&["--roles-pointer", "roles"]), "--roles-pointer: must be a JSON pointer"),
         (with_issuer(&["--tenant-pointer", "t"]), "--tenant-pointer: must be a JSON pointer"),
         (vec!["--token-prefix", "G"], "--token-prefix: a token prefix has 2 to 8 characters"),
         (vec!["--tokens-per-tenant", "0"], "--tokens-per-tenant: must be 1 or more"),
-        (vec!["--database-connections", "0"], "--database-connections: must be 1 or more"),
+        (vec!["--database-connections", "0"], "--database-connections: must be 1 to 1000"),
         (vec!["--database-url", "mysql://db"], "--database-url: must be sqlite:FILE"),
         (vec!["--database-url", "sqlite::memory:"], "--database-url: must be sqlite:FILE"),
         (vec!["--database-url", "sqlite:a?mode=ro"], "--database-url: must be sqlite:FILE"),
+        (vec!["--database-url", "sqlite:a"], "--issuer: required with --database-url"),
+        (vec!["--database-url", "sqlite://host/a.db"], "--database-url: must be sqlite:FILE"),
+        (vec!["--database-connections", "4294967295"], "--database-connections: must be 1 to 1000"),
         (vec!["--database-url-file", "/nonexistent"], "--database-url-file: /nonexistent"),
         (vec!["--database-url", "sqlite:a", "--database-url-file", "b"], "not both"),
         (vec!["--config", "/nonexistent"], "--config: /nonexistent"),
@@ -171,8 +174,20 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
         }
     }
 
+    let config = check(&["--config", path, "--issuer", "me", "--audience", "a", "--jwks", "k.json"]);
+    let Mode::Production(issuers) = config.expect("valid").mode else { panic!("an issuer is given") };
+    assert_eq!(issuers[0].verifier_subjects, [""; 0], "the file's issuer is another one");
+    assert!(problems(&["--config", path, "--issuer", "me"])[0].contains("--audience: required"));
+
     let config = check(&["--config", path, "--database-url", "sqlite:x"]).expect("a flag goes first");
     assert!(matches!(config.store, StoreConfig::Sqlite(_)));
     std::fs::write(&file, "grpc-adr = 1").expect("written");
     assert!(problems(&["--config", path])[0].contains("grpc-adr"));
+}
+
+#[test]
+fn a_subject_with_a_comma_is_one_subject() {
+    let config = check(&with_issuer(&["--verifier-subject", "CN=gw,O=acme", "--verifier-subject", "b"]));
+    let Mode::Production(issuers) = config.expect("valid").mode else { panic!("an issuer is given") };
+    assert_eq!(issuers[0].verifier_subjects, ["CN=gw,O=acme", "b"]);
 }

@@ -1,0 +1,114 @@
+//! Where an issuer's JWK set is, and how it comes from there.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use reqwest::Url;
+
+use super::jwks::FETCH_TIMEOUT;
+use crate::loopback::is_loopback_authority;
+
+pub(super) const MAX_BYTES: usize = 1 << 20;
+
+/// Where a JWK set is.
+#[derive(Clone)]
+pub enum JwksSource {
+    /// In a file.
+    File(PathBuf),
+    /// Behind a URL without a user name and password: `https`, or `http` on loopback.
+    Url(Url),
+    /// Given directly, for the server's own key in development mode.
+    Inline(String),
+}
+
+impl fmt::Debug for JwksSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Url(url) => f.debug_tuple("Url").field(&shown(url).as_str()).finish(),
+            Self::Inline(text) => f.debug_tuple("Inline").field(text).finish(),
+        }
+    }
+}
+
+/// A [`JwksSource`] that can be read.
+pub(super) enum Source {
+    File(PathBuf),
+    Url(Url, reqwest::Client),
+    Inline(String),
+}
+
+impl Source {
+    pub(super) fn open(source: JwksSource) -> Result<Self, String> {
+        match source {
+            JwksSource::File(path) => Ok(Self::File(path)),
+            JwksSource::Inline(text) => Ok(Self::Inline(text)),
+            JwksSource::Url(url) => {
+                // Made for URLs only: it can't be made where the system has no root certificates.
+                let client = client_for(&url).map_err(|cause| format!("{}: {cause}", shown(&url)))?;
+                Ok(Self::Url(url, client))
+            }
+        }
+    }
+
+    /// Whether it says the same for ever.
+    pub(super) fn is_fixed(&self) -> bool {
+        matches!(self, Self::Inline(_))
+    }
+
+    pub(super) async fn read(&self) -> Result<String, String> {
+        match self {
+            Self::Inline(text) => Ok(text.clone()),
+            Self::File(path) => {
+                tokio::fs::read_to_string(path).await.map_err(|error| format!("{}: {error}", path.display()))
+            }
+            Self::Url(url, client) => {
+                fetch(url, client).await.map_err(|error| format!("{}: {error}", shown(url)))
+            }
+        }
+    }
+}
+
+/// The part of a URL that logs and errors may show: a user name, a password and a query may be secrets.
+fn shown(url: &Url) -> Url {
+    let mut url = url.clone();
+    // A URL that can't have a user name or password has none to take away.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}
+
+/// Keys that someone on the way could exchange prove nothing: so `https`, or not over a network at all.
+fn client_for(url: &Url) -> Result<reqwest::Client, String> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the URL of an issuer's keys must not have a user name or password".to_owned());
+    }
+    let client = reqwest::Client::builder()
+        .timeout(FETCH_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("gatekey/", env!("CARGO_PKG_VERSION")));
+    let client = match url.scheme() {
+        "https" => client.https_only(true),
+        "http" if url.host_str().is_some_and(is_loopback_authority) => client.no_proxy(),
+        _ => return Err("keys come by https, or by http from loopback".to_owned()),
+    };
+    client.build().map_err(|error| error.to_string())
+}
+
+async fn fetch(url: &Url, client: &reqwest::Client) -> Result<String, String> {
+    let text = |error: reqwest::Error| error.without_url().to_string();
+    let mut response = client.get(url.clone()).send().await.map_err(text)?;
+    if !response.status().is_success() {
+        return Err(format!("answered {}", response.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(text)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_BYTES {
+            return Err(format!("more than {MAX_BYTES} bytes"));
+        }
+    }
+    String::from_utf8(body).map_err(|error| error.to_string())
+}
