@@ -6,6 +6,7 @@
 mod audit;
 mod caller;
 mod clock;
+mod commands;
 mod error;
 mod store;
 mod tokens;
@@ -16,12 +17,13 @@ pub mod conformance;
 pub use audit::{Act, Action, AuditEntry, Outcome};
 pub use caller::{Call, Caller, Role, Roles};
 pub use clock::{Clock, SystemClock};
+pub use commands::{
+    CreateToken, Created, DeleteToken, DeletionReceipt, ListTokens, PAGE_MAX, Page, Verification,
+    VerifyTarget, VerifyToken,
+};
 pub use error::{Error, StoreError};
 pub use store::{
     CreateRequest, Insertion, ListCursor, LogEntry, NewToken, Revocation, RevocationLog, Snapshot, Store,
     StoredToken, TokenStore,
 };
-pub use tokens::{
-    CreateToken, Created, DeleteToken, DeletionReceipt, ListTokens, PAGE_MAX, Page, Settings, Tokens,
-    Verification, VerifyTarget, VerifyToken,
-};
+pub use tokens::{Settings, Tokens};
