@@ -241,7 +241,8 @@ async fn verdicts_in_their_order(setting: Setting) {
     let by_digest = |value: &str| Credential::TokenSha256(Sha256::digest(value).to_vec());
     let realtime = TokenType::Realtime as i32;
 
-    let never = format!("{}x", &value[..value.len() - 1]);
+    let (body, last) = value.split_at(value.len() - 1);
+    let never = format!("{body}{}", if last == "x" { "y" } else { "x" });
     for (credential, required, expected) in [
         (by_value(&value), 0, Verdict::Active),
         (by_digest(&value), TokenType::Batch as i32, Verdict::Active),

@@ -79,14 +79,18 @@ WITH genesis AS (
 INSERT INTO revocation_log (seq, nonce, kind, log_time)
 SELECT seq, nonce, 'genesis', now() FROM genesis;
 
--- The processes that hold leases, each with the position up to which it confirms revocations. Not
--- used yet.
+-- The processes that hold leases, each with the position up to which it confirms revocations, and how
+-- many holders confirmed and how many leases it waited out since its last confirmation. A new row confirms
+-- nothing. Not used yet.
 CREATE TABLE replica (
     id          bytea PRIMARY KEY CHECK (octet_length(id) = 16),
     n           bigint NOT NULL,
-    acked_seq   bigint NOT NULL CHECK (acked_seq >= 0),
-    acked_nonce bigint NOT NULL,
-    lease_ms    bigint NOT NULL CHECK (lease_ms > 0)
+    acked_seq   bigint CHECK (acked_seq >= 0),
+    acked_nonce bigint,
+    confirmed   bigint NOT NULL DEFAULT 0 CHECK (confirmed >= 0),
+    waited_out  bigint NOT NULL DEFAULT 0 CHECK (waited_out >= 0),
+    lease_ms    bigint NOT NULL CHECK (lease_ms > 0),
+    CHECK ((acked_seq IS NULL) = (acked_nonce IS NULL))
 );
 
 -- Who did what, or was refused it. token_id is what the caller named: it need not exist.
