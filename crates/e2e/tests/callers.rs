@@ -1,12 +1,11 @@
 //! Who may call what: every RPC of the descriptor set, every role, and every kind of bad credentials.
 
-use gatekey_e2e::{Client, Server, Start, TestIssuer, reason};
+use gatekey_e2e::{Client, Raw, Server, Start, TestIssuer, reason};
 use gatekey_proto::v1::{CreateTokenRequest, TokenType};
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use serde_json::json;
 use tempfile::TempDir;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Code, Request, Status};
 
 /// The services that anyone may call. The list may only shrink.
@@ -47,48 +46,12 @@ fn methods() -> Vec<(String, String)> {
     methods
 }
 
-/// Sends and receives raw bytes: an empty message is a valid one of every type.
-#[derive(Clone, Copy, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = ();
-    type Decode = ();
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = ();
-    type Error = Status;
-
-    fn encode(&mut self, (): (), _: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = ();
-    type Error = Status;
-
-    fn decode(&mut self, _: &mut DecodeBuf<'_>) -> Result<Option<()>, Status> {
-        Ok(None)
-    }
-}
-
 async fn call(client: &Client, path: &str) -> Result<(), Status> {
     let mut grpc = tonic::client::Grpc::new(client.channel());
     grpc.ready().await.expect("the server is there");
     let path = path.parse().expect("a path");
-    let request: Request<_> = client.request(futures_util::stream::iter([()]));
+    // An empty message is a valid one of every type.
+    let request: Request<_> = client.request(futures_util::stream::iter([Vec::new()]));
     // A server stream that opens well is an answer, too.
     grpc.streaming(request, path, Raw).await.map(|_| ())
 }

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use gatekey_e2e::{Client, Server, Start, reason, violations};
+use gatekey_e2e::{Client, Raw, Server, Start, reason, violations};
 use gatekey_model::PresentedToken;
 use gatekey_proto::v1::{CreateTokenRequest, TokenType, Verdict};
 use tempfile::TempDir;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Code, Status};
 
 fn setting(args: &[&str]) -> (TempDir, Server, Client) {
@@ -15,44 +14,6 @@ fn setting(args: &[&str]) -> (TempDir, Server, Client) {
     let server = Start::in_folder(folder.path()).args(args.iter().copied()).start();
     let client = server.client(folder.path(), &["developer", "verifier"], "acme");
     (folder, server, client)
-}
-
-/// Sends bytes as they are and reads none.
-#[derive(Clone, Copy, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Vec<u8>;
-    type Decode = ();
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        prost::bytes::BufMut::put_slice(buffer, &item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = ();
-    type Error = Status;
-
-    fn decode(&mut self, _: &mut DecodeBuf<'_>) -> Result<Option<()>, Status> {
-        Ok(None)
-    }
 }
 
 async fn send(client: &Client, path: &str, message: Vec<u8>) -> Status {
