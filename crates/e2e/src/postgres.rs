@@ -8,6 +8,8 @@ use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::gatekey;
+
 /// A database of a test's own on the cluster of `scripts/postgres`.
 pub struct Database {
     /// Its URL.
@@ -24,6 +26,16 @@ impl Database {
             "GATEKEY_TEST_POSTGRES names no Postgres: run `scripts/test`, or `scripts/postgres cargo test …`",
         );
         Self::on(&cluster).await
+    }
+
+    /// Brings its schema up to date, as an operator would.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn migrate(&self) {
+        let output = Command::new(gatekey()).args(["migrate", "--database-url", &self.url]).output();
+        let output = output.expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     async fn on(cluster: &str) -> Self {

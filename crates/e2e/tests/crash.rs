@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gatekey_e2e::{Client, Database, Server, Start, gatekey};
+use gatekey_e2e::{Client, Database, Server, Start};
 use gatekey_proto::v1::{CreateTokenRequest, TokenType, Verdict};
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -95,8 +95,7 @@ async fn sqlite_keeps_what_it_acknowledged() {
 async fn postgres_keeps_what_it_acknowledged() {
     let folder = TempDir::new().expect("a folder");
     let database = Database::new().await;
-    let args = ["migrate", "--database-url", &database.url];
-    assert!(std::process::Command::new(gatekey()).args(args).status().expect("it runs").success());
+    database.migrate();
     let start = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url]);
     nothing_acknowledged_is_lost(&folder, start).await;
 }

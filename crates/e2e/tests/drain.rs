@@ -1,7 +1,7 @@
 //! SIGTERM with a call under way: the call may finish, for as long as the drain's bound.
 
 use futures_util::StreamExt;
-use gatekey_e2e::{Client, Database, Server, Start, gatekey, reason};
+use gatekey_e2e::{Client, Database, Server, Start, reason};
 use gatekey_proto::health::HealthCheckRequest;
 use gatekey_proto::health::health_check_response::ServingStatus;
 use gatekey_proto::v1::{CreateTokenRequest, CreateTokenResponse, TokenType};
@@ -23,8 +23,7 @@ struct Held {
 async fn hold(drain_timeout: &str) -> Held {
     let folder = TempDir::new().expect("a folder");
     let database = Database::new().await;
-    let args = ["migrate", "--database-url", &database.url];
-    assert!(std::process::Command::new(gatekey()).args(args).status().expect("it runs").success());
+    database.migrate();
     let args = ["--dev", "--database-url", &database.url, "--drain-timeout", drain_timeout];
     let server = Start::in_folder(folder.path()).args(args).start();
     let client = server.client(folder.path(), &["developer"], "acme");

@@ -23,7 +23,7 @@ impl Setting {
     async fn postgres() -> Self {
         let folder = TempDir::new().expect("a folder");
         let database = Database::new().await;
-        migrate(&database.url);
+        database.migrate();
         let server = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url]).start();
         Self { folder, server }
     }
@@ -35,14 +35,6 @@ impl Setting {
     fn everything(&self) -> Client {
         self.client(&["developer", "verifier"], "acme")
     }
-}
-
-fn migrate(url: &str) {
-    let output = std::process::Command::new(gatekey_e2e::gatekey())
-        .args(["migrate", "--database-url", url])
-        .output()
-        .expect("the binary runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Each case runs on both stores.
