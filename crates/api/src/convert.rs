@@ -8,7 +8,7 @@ use gatekey_core::{
     CreateToken, Created, DeleteToken, DeletionReceipt, ListCursor, ListTokens, PAGE_MAX, Page, Verification,
     VerifyTarget, VerifyToken,
 };
-use gatekey_lease::{Nonce, Position, Seq};
+use gatekey_lease::{Down, Hello, HolderId, Nonce, Position, Seq, Up};
 use gatekey_model::{
     PresentedToken, RequestId, Rule, TenantId, Timestamp, Token, TokenDigest, TokenId, TokenName, TokenType,
     Validity, Verdict, Violations,
@@ -118,6 +118,49 @@ fn page_size(number: i32) -> Result<u32, Violations> {
     }
 }
 
+/// What a holder says. The first message of a stream is a Hello, and only the first.
+pub(crate) fn watch_request(message: v1::WatchRequest, first: bool) -> Result<Up, Violations> {
+    use v1::watch_request::Event;
+    match message.event {
+        Some(Event::Hello(hello)) if first => watch_hello(&hello).map(Up::Hello),
+        Some(Event::Renew(v1::Renew { id, reset_id })) if !first => Ok(Up::Renew { id, reset: reset_id }),
+        Some(Event::Ack(v1::Ack { position, reset_id })) if !first => {
+            let position = position.ok_or_else(|| Violations::of("ack.position", Rule::PositionInvalid))?;
+            Ok(Up::Ack { position: self::position(position)?, reset: reset_id })
+        }
+        Some(Event::Release(v1::Release {})) if !first => Ok(Up::Release),
+        _ => Err(Violations::of("event", Rule::WatchEventInvalid)),
+    }
+}
+
+fn watch_hello(message: &v1::Hello) -> Result<Hello, Violations> {
+    let mut wrong = Vec::new();
+    let holder = <[u8; 16]>::try_from(message.holder.as_slice())
+        .map_err(|_| Violations::of("hello.holder", Rule::HolderInvalid));
+    let holder = Violations::collect(&mut wrong, holder);
+    let position = Violations::collect(&mut wrong, message.position.map(self::position).transpose());
+    match (holder, position) {
+        (Some(holder), Some(position)) => {
+            Ok(Hello { holder: HolderId(u128::from_be_bytes(holder)), number: message.stream, position })
+        }
+        _ => Err(Violations::from_collected(wrong).expect("what is missing was collected")),
+    }
+}
+
+/// What a holder is told.
+pub(crate) fn watch_response(message: Down) -> v1::WatchResponse {
+    use v1::watch_response::Event;
+    let event = match message {
+        Down::Invalidate { position, digests } => Event::Invalidate(v1::Invalidate {
+            position: Some(to_position(position)),
+            token_sha256: digests.iter().map(|digest| digest.0.to_vec()).collect(),
+        }),
+        Down::Grant { id, ttl } => Event::Grant(v1::Grant { id, ttl: Some(duration(ttl)) }),
+        Down::Reset { id, position } => Event::Reset(v1::Reset { id, position: Some(to_position(position)) }),
+    };
+    v1::WatchResponse { event: Some(event) }
+}
+
 fn position(message: v1::Position) -> Result<Position, Violations> {
     let seq = Seq::new(message.seq).ok_or_else(|| Violations::of("position", Rule::PositionInvalid))?;
     Ok(Position { seq, nonce: Nonce::from_bits(message.nonce) })
@@ -153,7 +196,7 @@ pub(crate) fn delete_response(receipt: &DeletionReceipt) -> v1::DeleteTokenRespo
 pub(crate) fn verify_response(verification: &Verification) -> v1::VerifyTokenResponse {
     v1::VerifyTokenResponse {
         verdict: verdict(verification.verdict).into(),
-        token: verification.token.as_ref().map(token_with_tenant),
+        token: verification.token.as_deref().map(token_with_tenant),
         revision: verification.revision.map(to_position),
         cacheable: verification.cacheable,
     }
@@ -274,5 +317,27 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(verify_request(malformed).expect("valid").target, VerifyTarget::Malformed);
+    }
+
+    #[test]
+    fn a_stream_of_a_holder_begins_with_a_hello_and_has_no_other() {
+        use v1::watch_request::Event;
+        let message = |event| v1::WatchRequest { event: Some(event) };
+        let hello = |holder: usize| v1::Hello { holder: vec![7; holder], position: None, stream: 3 };
+        let expected = Hello { holder: HolderId(u128::from_be_bytes([7; 16])), number: 3, position: None };
+        assert_eq!(watch_request(message(Event::Hello(hello(16))), true), Ok(Up::Hello(expected)));
+        let renew = message(Event::Renew(v1::Renew { id: 4, reset_id: 5 }));
+        assert_eq!(watch_request(renew.clone(), false), Ok(Up::Renew { id: 4, reset: 5 }));
+        let event = [("event", Rule::WatchEventInvalid)];
+        assert_eq!(broken(watch_request(renew, true)), event);
+        assert_eq!(broken(watch_request(message(Event::Hello(hello(16))), false)), event);
+        assert_eq!(broken(watch_request(v1::WatchRequest { event: None }, false)), event);
+        let wrong = v1::Hello { position: Some(v1::Position { seq: -1, nonce: 0 }), ..hello(15) };
+        assert_eq!(
+            broken(watch_request(message(Event::Hello(wrong)), true)),
+            [("hello.holder", Rule::HolderInvalid), ("position", Rule::PositionInvalid)]
+        );
+        let ack = message(Event::Ack(v1::Ack { position: None, reset_id: 0 }));
+        assert_eq!(broken(watch_request(ack, false)), [("ack.position", Rule::PositionInvalid)]);
     }
 }

@@ -68,6 +68,8 @@ const fn rule_text(rule: Rule) -> (ErrorReason, &'static str) {
         Rule::TokenRequired => (ErrorReason::TokenRequired, "Either token_value or token_sha256 is required"),
         Rule::TokenSha256Invalid => (ErrorReason::TokenSha256Invalid, "Digest must be 32 bytes (SHA-256)"),
         Rule::PositionInvalid => (ErrorReason::PositionInvalid, "Position must have a seq of 0 or more"),
+        Rule::HolderInvalid => (ErrorReason::HolderInvalid, "Holder must be 16 bytes"),
+        Rule::WatchEventInvalid => (ErrorReason::WatchEventInvalid, "Event must be a hello in the first message, and a renew, an ack or a release in each after it"),
     }
 }
 
@@ -218,6 +220,10 @@ impl From<CoreError> for ApiError {
             },
             CoreError::RequestIdReused => Self::new(ErrorReason::RequestIdReused),
             CoreError::RequestIdSpent => Self::new(ErrorReason::RequestIdSpent),
+            CoreError::RevocationPending { effective_in } => Self {
+                metadata: vec![("effective_in_ms", effective_in.as_millis().to_string())],
+                ..Self::new(ErrorReason::RevocationPending)
+            },
             CoreError::Store(store) => store.into(),
             CoreError::Random(cause) => {
                 tracing::error!(%cause, "the operating system gives no random numbers");

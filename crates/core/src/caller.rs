@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use gatekey_lease::Moment;
 use gatekey_model::{TenantId, Timestamp};
 
 use crate::{Act, Error};
@@ -101,6 +102,8 @@ pub struct Call {
     pub caller: Arc<Caller>,
     /// The call's id in logs and in the audit log.
     pub id: String,
+    /// By when an answer is wanted, if the caller said so.
+    pub deadline: Option<Moment>,
 }
 
 impl Call {

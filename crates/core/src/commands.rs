@@ -1,5 +1,6 @@
 //! What the use cases are asked for, and what they answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gatekey_lease::Position;
@@ -98,7 +99,7 @@ pub struct Verification {
     /// Whether it is good.
     pub verdict: Verdict,
     /// The token, if there ever was one.
-    pub token: Option<Token>,
+    pub token: Option<Arc<Token>>,
     /// The newest revocation that this answer knows of; none where no store was asked.
     pub revision: Option<Position>,
     /// Whether a holder may cache the answer.

@@ -1,5 +1,7 @@
 //! What can go wrong. How it is said to a caller is the surfaces' affair.
 
+use std::time::Duration;
+
 use gatekey_model::Violations;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -45,6 +47,12 @@ pub enum Error {
     /// The request id's token was deleted since.
     #[error("the token of this request id was deleted since")]
     RequestIdSpent,
+    /// The revocation is committed, but not in force everywhere yet, and the call's deadline is near.
+    #[error("the revocation is committed, and in force everywhere in {effective_in:?} at the latest")]
+    RevocationPending {
+        /// How much longer that can take.
+        effective_in: Duration,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,7 +73,7 @@ impl Error {
             Self::TokenLimitReached { .. } => Some("token_limit_reached"),
             Self::RequestIdReused => Some("request_id_reused"),
             Self::RequestIdSpent => Some("request_id_spent"),
-            Self::Store(_) | Self::Random(_) => None,
+            Self::RevocationPending { .. } | Self::Store(_) | Self::Random(_) => None,
         }
     }
 }

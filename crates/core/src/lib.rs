@@ -8,6 +8,7 @@ mod caller;
 mod clock;
 mod commands;
 mod error;
+mod revocation;
 mod store;
 mod tokens;
 
@@ -16,14 +17,15 @@ pub mod conformance;
 
 pub use audit::{Act, Action, AuditEntry, Outcome};
 pub use caller::{Call, Caller, Role, Roles};
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, SystemClock, boottime};
 pub use commands::{
     CreateToken, Created, DeleteToken, DeletionReceipt, ListTokens, PAGE_MAX, Page, Verification,
     VerifyTarget, VerifyToken,
 };
 pub use error::{Error, StoreError};
+pub use revocation::{Lease, Revocations, Session, Status};
 pub use store::{
-    CreateRequest, Insertion, ListCursor, LogEntry, NewToken, Revocation, RevocationLog, Snapshot, Store,
-    StoredToken, TokenStore,
+    Bell, Confirmation, CreateRequest, Insertion, LeaseStore, ListCursor, LogEntry, NewToken, ReplicaLine,
+    ReplicaRows, Revocation, RevocationLog, Ring, Snapshot, Store, StoredToken, TokenStore,
 };
 pub use tokens::{Settings, Tokens};

@@ -1,8 +1,10 @@
 //! The ports to a store. Each method states an intention and is atomic: one transaction, or one
 //! statement where it only reads. No transaction leaks out.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use gatekey_lease::{Nonce, Position, Seq};
+use gatekey_lease::{Entry, Head, Nonce, Position, ReplicaId, Row, Seq};
 use gatekey_model::{
     RequestId, TenantId, Timestamp, Token, TokenDigest, TokenId, TokenKey, TokenName, TokenType,
 };
@@ -63,10 +65,90 @@ pub trait RevocationLog: Send + Sync + 'static {
     async fn entries_from(&self, from: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError>;
 }
 
-/// A whole store.
-pub trait Store: TokenStore + RevocationLog {}
+/// Remembers the replicas that hold leases, and up to where each confirms the log.
+#[async_trait]
+pub trait LeaseStore: Send + Sync + 'static {
+    /// Opens a connection of its own for one replica's renewals, so that no storm of other calls costs a lease.
+    async fn open_line(&self) -> Result<Box<dyn ReplicaLine>, StoreError>;
 
-impl<S: TokenStore + RevocationLog> Store for S {}
+    /// Opens a connection of its own that hears of revocations and confirmations. What it misses, a poll finds.
+    async fn open_bell(&self) -> Result<Box<dyn Bell>, StoreError>;
+
+    /// All rows, and which of these positions the log contains: one statement, one moment. Each row says
+    /// whether that log contains what it confirms.
+    async fn replica_rows(&self, positions: &[Position]) -> Result<ReplicaRows, StoreError>;
+
+    /// Gives up the connections through which [`TokenStore::find_by_digest`] reads, and takes new ones: the old
+    /// ones may lead to a server that is the primary no longer. Reads that are under way may still answer.
+    async fn renew_reads(&self);
+}
+
+/// One replica's line to the store: its statements run on it one after the other. After an error, or when a call
+/// is given up half-way, the line is broken, and is to be dropped.
+#[async_trait]
+pub trait ReplicaLine: Send {
+    /// Commits the replica's row with this count and lease, inserting it if it is missing, and raises the longest
+    /// lease that the head knows of to this one in the same transaction. Durable, and replicated where deletes are.
+    /// Whether the row was missing.
+    async fn commit_row(&mut self, id: ReplicaId, n: u64, lease: Duration) -> Result<bool, StoreError>;
+
+    /// The head, in a statement of its own.
+    async fn head(&mut self) -> Result<Head, StoreError>;
+
+    /// The entries from this number on, itself included, oldest first.
+    async fn entries_from(&mut self, from: Seq, limit: u32) -> Result<Vec<Entry>, StoreError>;
+
+    /// Confirms a position in the replica's row, if the log contains that very entry, and rings the bells. The
+    /// commit need not be durable: a confirmation that is lost is only waited for in vain.
+    async fn confirm(&mut self, id: ReplicaId, confirmation: Confirmation) -> Result<(), StoreError>;
+
+    /// All rows.
+    async fn rows(&mut self) -> Result<Vec<Row>, StoreError>;
+
+    /// Removes a row, if it still has this count.
+    async fn remove_row(&mut self, id: ReplicaId, n: u64) -> Result<(), StoreError>;
+}
+
+/// Hears of what other processes have committed.
+#[async_trait]
+pub trait Bell: Send {
+    /// Waits for the next ring. May be given up at any time. After an error the bell is broken, and is to be dropped.
+    async fn ring(&mut self) -> Result<Ring, StoreError>;
+}
+
+/// What a bell rings for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ring {
+    /// There are new entries in the log.
+    Revocation,
+    /// A replica has confirmed more than before, or its row is gone.
+    Confirmation,
+}
+
+/// What a replica confirms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// Up to where.
+    pub position: Position,
+    /// How many holders confirmed what is new in this.
+    pub confirmed: u32,
+    /// How many holders' leases were waited out for it.
+    pub waited_out: u32,
+}
+
+/// The rows of all replicas at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaRows {
+    /// All of them.
+    pub rows: Vec<Row>,
+    /// Which of the positions that were asked about the log contains.
+    pub contained: Vec<Position>,
+}
+
+/// A whole store.
+pub trait Store: TokenStore + RevocationLog + LeaseStore {}
+
+impl<S: TokenStore + RevocationLog + LeaseStore> Store for S {}
 
 /// A token to be created.
 #[derive(Clone, Debug)]
@@ -129,6 +211,8 @@ pub struct Revocation {
     pub position: Position,
     /// Whether the token had been revoked before this call.
     pub repeated: bool,
+    /// The longest lease that was ever given, as the same transaction read it.
+    pub max_lease: Duration,
 }
 
 /// Where a page of tokens ended. Tokens are listed by time of creation and then by id.

@@ -4,19 +4,20 @@
 //! management calls are written to the audit log; verifications write nothing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gatekey_lease::Nonce;
+use gatekey_lease::{Moment, Nonce, Receipt};
 use gatekey_model::{
     RequestId, Timestamp, TokenName, TokenPrefix, TokenType, TokenValue, Validity, Verdict, Violations,
 };
 use sha2::{Digest, Sha256};
 use tracing::{error, info};
 
+use crate::revocation::Known;
 use crate::{
     Action, AuditEntry, Call, Clock, CreateRequest, CreateToken, Created, DeleteToken, DeletionReceipt,
-    Error, Insertion, ListCursor, ListTokens, NewToken, Outcome, PAGE_MAX, Page, Revocation, Role, Store,
-    Verification, VerifyTarget, VerifyToken,
+    Error, Insertion, ListCursor, ListTokens, NewToken, Outcome, PAGE_MAX, Page, Revocation, Revocations,
+    Role, Store, Verification, VerifyTarget, VerifyToken,
 };
 
 /// How long a request id is remembered.
@@ -43,12 +44,18 @@ pub struct Tokens {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    revocations: Revocations,
 }
 
 impl Tokens {
-    /// The use cases over a store.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Self {
-        Self { store, clock, settings }
+    /// The use cases over a store, and over the replica that runs over the same store.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        revocations: Revocations,
+    ) -> Self {
+        Self { store, clock, settings, revocations }
     }
 
     /// Creates a token for the caller's tenant. For developers.
@@ -70,6 +77,7 @@ impl Tokens {
     ) -> Result<Created, Error> {
         let tenant = call.tenant_as(&[Role::Developer])?;
         let CreateToken { name, kind, validity, request_id } = request?;
+        let begun = self.clock.moment();
         let now = self.clock.now();
         let payload = payload_digest(&name, kind, validity);
         let request = request_id.map(|id| new_request(id, payload, now)).transpose()?;
@@ -87,8 +95,12 @@ impl Tokens {
         });
         match insertion.await? {
             Insertion::Created { token, replaced } => {
-                if let Some(Revocation { position, .. }) = replaced {
-                    info!(%position, "the token of an earlier call with this request id is revoked");
+                if let Some(revocation) = replaced {
+                    info!(
+                        position = %revocation.position,
+                        "the token of an earlier call with this request id is revoked"
+                    );
+                    self.in_force(call, begun, revocation).await?;
                 }
                 info!(token.id = %token.id, token.key = %token.key, "token created");
                 Ok(Created { token, value })
@@ -122,8 +134,8 @@ impl Tokens {
 
     /// Deletes a token of the caller's tenant. For developers and admins.
     ///
-    /// Every verification reads the store as yet and nothing is cached anywhere, so the commit alone
-    /// puts the revocation into force: nobody has to confirm it and no lease is waited out.
+    /// Returns once the token is accepted nowhere: everyone who may have cached it has confirmed that it is
+    /// dropped, or can no longer have a living lease. What is committed stands, whether or not the caller waits.
     pub async fn delete(
         &self,
         call: &Call,
@@ -139,19 +151,37 @@ impl Tokens {
         call: &Call,
         request: Result<DeleteToken, Violations>,
     ) -> Result<DeletionReceipt, Error> {
-        let started = Instant::now();
+        let begun = self.clock.moment();
         let tenant = call.tenant_as(&[Role::Developer, Role::Admin])?;
         let DeleteToken { id } = request?;
         let act = call.act(self.clock.now());
         let revoked = self.store.revoke_token(tenant, id, fresh_nonce()?, &act).await?;
-        let Revocation { position, repeated } = revoked.ok_or(Error::TokenNotFound)?;
+        let revocation = revoked.ok_or(Error::TokenNotFound)?;
+        let Revocation { position, repeated, .. } = revocation;
         info!(token.id = %id, %position, repeated, "token deleted");
+        let receipt = self.in_force(call, begun, revocation).await?;
         Ok(DeletionReceipt {
-            revision: position,
-            holders_confirmed: 0,
-            leases_waited_out: 0,
-            elapsed: started.elapsed(),
+            revision: receipt.position,
+            holders_confirmed: receipt.holders_confirmed,
+            leases_waited_out: receipt.leases_waited_out,
+            elapsed: receipt.elapsed,
         })
+    }
+
+    async fn in_force(&self, call: &Call, begun: Moment, revocation: Revocation) -> Result<Receipt, Error> {
+        let deadline = call.deadline.unwrap_or(Moment::from_nanos(u64::MAX));
+        let position = revocation.position;
+        let receipt = self.revocations.in_force(revocation, begun, deadline).await.inspect_err(|cause| {
+            info!(%position, %cause, "the revocation is not known to be in force everywhere yet");
+        })?;
+        info!(
+            %position,
+            holders_confirmed = receipt.holders_confirmed,
+            leases_waited_out = receipt.leases_waited_out,
+            elapsed_ms = receipt.elapsed.as_millis(),
+            "the revocation is in force everywhere"
+        );
+        Ok(receipt)
     }
 
     /// Says whether a token is good. For verifiers.
@@ -166,19 +196,14 @@ impl Tokens {
             let verdict = Verdict::Malformed;
             return Ok(Verification { verdict, token: None, revision: None, cacheable: false });
         };
-        let snapshot = self.store.find_by_digest(&digest, holder).await?;
-        let verdict = match &snapshot.found {
-            None => Verdict::Unknown,
-            Some(found) if found.revoked.is_some() => Verdict::Revoked,
+        let answer = self.revocations.look_up(&digest, holder).await?;
+        let (verdict, token) = match answer.known {
+            Known::Unknown => (Verdict::Unknown, None),
+            Known::Revoked(token) => (Verdict::Revoked, Some(token)),
             // The clock is read after the store: a slow read must not let an expired token pass.
-            Some(found) => Verdict::on(&found.token, required, self.clock.now()),
+            Known::Live(token) => (Verdict::on(&token, required, self.clock.now()), Some(token)),
         };
-        Ok(Verification {
-            verdict,
-            token: snapshot.found.map(|found| found.token),
-            revision: Some(snapshot.head),
-            cacheable: snapshot.contains_holder,
-        })
+        Ok(Verification { verdict, token, revision: Some(answer.revision), cacheable: answer.cacheable })
     }
 
     /// Writes a refusal to the audit log. The caller gets the refusal even if that fails.

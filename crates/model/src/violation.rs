@@ -33,6 +33,10 @@ pub enum Rule {
     TokenSha256Invalid,
     /// A position has a number that is not negative.
     PositionInvalid,
+    /// A holder has 16 bytes.
+    HolderInvalid,
+    /// A stream of a holder begins with a Hello, and has no other.
+    WatchEventInvalid,
 }
 
 /// A field and the rule that it breaks.

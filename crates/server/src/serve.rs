@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatekey_api::{Authenticator, Phase, Readiness, grpc, http};
-use gatekey_core::{Role, Store, SystemClock, Tokens};
+use gatekey_core::{Revocations, Role, Store, SystemClock, Tokens};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,8 +19,10 @@ use crate::config::{Config, Mode, Settings};
 use crate::dev_key::{DevCaller, DevKey};
 use crate::{Failure, store, telemetry, welcome};
 
-/// How often the store is asked whether it answers.
-const STORE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the lease is looked at, for whether calls should be sent here.
+const LEASE_PROBE_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a start waits for the first lease.
+const FIRST_LEASE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let config = settings.check()?;
@@ -28,8 +30,15 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let dev_key = dev_key(&config)?;
     let opened = store::open(&config.store).await?;
-    let surface = surface(&config, dev_key.as_ref(), opened.shared()).await?;
+    let revocations = Revocations::start(opened.shared(), Arc::new(SystemClock), config.lease)
+        .map_err(|cause| Failure::run("no random numbers", cause))?;
+    let surface = surface(&config, dev_key.as_ref(), opened.shared(), revocations.clone()).await?;
     let readiness = surface.readiness.clone();
+    // Else the first verifications would be refused.
+    if timeout(FIRST_LEASE, revocations.leased()).await.is_err() {
+        warn!("no lease from the store yet: not ready until there is one");
+        readiness.enter(Phase::StoreUnavailable);
+    }
 
     let grpc_listener = bind("--grpc-addr", config.grpc_addr).await?;
     let http_listener = bind("--http-addr", config.http_addr).await?;
@@ -42,7 +51,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let mut grpc_server =
         pin!(grpc::serve(grpc_listener, grpc::routes(surface), until_dropped(stopped.clone())));
     let mut http_server = pin!(http::serve(http_listener, http_router, until_dropped(stopped)));
-    let probe = tokio::spawn(probe_store(opened.shared(), readiness.clone()));
+    let probe = tokio::spawn(follow_lease(revocations.clone(), readiness.clone()));
 
     // Before the line that says it listens: whoever waits for that line finds the message complete.
     if let Some(key) = &dev_key {
@@ -70,7 +79,8 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     readiness.enter(Phase::Draining);
     drop(stop);
     let drained = async {
-        let (grpc, http) = tokio::join!(&mut grpc_server, &mut http_server);
+        // Leaving ends the holders' streams, so that the gRPC server can end.
+        let ((), grpc, http) = tokio::join!(revocations.leave(), &mut grpc_server, &mut http_server);
         if let Err(cause) = grpc {
             error!(%cause, "the gRPC server failed while it drained");
         }
@@ -87,6 +97,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
         () = signals.first() => warn!("asked again to end: calls that run are cut off"),
     }
     probe.abort();
+    revocations.stop();
     opened.close().await;
     info!("ended");
     Ok(())
@@ -96,6 +107,7 @@ async fn surface(
     config: &Config,
     dev_key: Option<&DevKey>,
     store: Arc<dyn Store>,
+    revocations: Revocations,
 ) -> Result<grpc::Surface, Failure> {
     let clock = Arc::new(SystemClock);
     let issuers = match (&config.mode, dev_key) {
@@ -109,7 +121,8 @@ async fn surface(
     let token_settings =
         gatekey_core::Settings { prefix: config.prefix.clone(), tokens_per_tenant: config.tokens_per_tenant };
     Ok(grpc::Surface {
-        tokens: Tokens::new(store, clock, token_settings),
+        tokens: Tokens::new(store, clock, token_settings, revocations.clone()),
+        revocations,
         authenticator: Arc::new(authenticator),
         readiness: Readiness::new(Phase::Serving),
         only_local: config.is_development(),
@@ -144,23 +157,19 @@ async fn until_dropped(mut stopped: watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }
 
-/// Keeps the readiness in step with whether the store answers.
-async fn probe_store(store: Arc<dyn Store>, readiness: Readiness) {
-    let mut ticks = interval(STORE_PROBE_INTERVAL);
+/// Keeps the readiness in step with whether there is a lease. It outlives the store by up to its length, and
+/// verifications are answered for as long.
+async fn follow_lease(revocations: Revocations, readiness: Readiness) {
+    let mut ticks = interval(LEASE_PROBE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match store.ping().await {
-            Ok(()) => {
-                if readiness.enter(Phase::Serving) {
-                    info!("the store answers again");
-                }
+        if revocations.status().leased {
+            if readiness.enter(Phase::Serving) {
+                info!("the store answers again");
             }
-            Err(cause) => {
-                if readiness.enter(Phase::StoreUnavailable) {
-                    warn!(?cause, "the store does not answer: not ready until it does");
-                }
-            }
+        } else if readiness.enter(Phase::StoreUnavailable) {
+            warn!("the store has not answered for a whole lease: not ready until it does");
         }
     }
 }

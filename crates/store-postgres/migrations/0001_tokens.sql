@@ -81,7 +81,7 @@ SELECT seq, nonce, 'genesis', now() FROM genesis;
 
 -- The processes that hold leases, each with the position up to which it confirms revocations, and how
 -- many holders confirmed and how many leases it waited out since its last confirmation. A new row confirms
--- nothing. Not used yet.
+-- nothing.
 CREATE TABLE replica (
     id          bytea PRIMARY KEY CHECK (octet_length(id) = 16),
     n           bigint NOT NULL,

@@ -1,5 +1,6 @@
 //! Bounds the time of every operation, whatever the network does, and lets no caller cancel a write.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -16,17 +17,18 @@ use crate::trouble::Trouble;
 /// What is done on a connection.
 pub(crate) type Work<'c, T> = BoxFuture<'c, Result<T, Fault>>;
 
-/// A pool whose operations end in time.
+/// A pool whose operations end in time. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Bounded {
-    pool: PgPool,
+    // Never locked across an await.
+    pool: Arc<RwLock<PgPool>>,
     limit: Duration,
     trouble: Trouble,
 }
 
 impl Bounded {
     pub(crate) fn new(pool: PgPool, limit: Duration, trouble: Trouble) -> Self {
-        Self { pool, limit, trouble }
+        Self { pool: Arc::new(RwLock::new(pool)), limit, trouble }
     }
 
     /// Reads. Ends with its caller's future.
@@ -52,7 +54,7 @@ impl Bounded {
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
     ) -> Result<T, Fault> {
         let deadline = Instant::now() + self.limit;
-        let acquired = timeout_at(deadline, self.pool.acquire()).await.map_err(|_| Fault::TimedOut)?;
+        let acquired = timeout_at(deadline, self.acquire()).await.map_err(|_| Fault::TimedOut)?;
         let mut loan = Loan { connection: Some(acquired.map_err(Fault::Connect)?), limit: self.limit };
         let Some(connection) = loan.connection.as_deref_mut() else {
             return Err(Fault::Impossible("a loan without a connection"));
@@ -67,10 +69,45 @@ impl Bounded {
         outcome
     }
 
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        loop {
+            match self.current().acquire().await {
+                // It was replaced meanwhile.
+                Err(sqlx::Error::PoolClosed) if !self.current().is_closed() => {}
+                acquired => return acquired,
+            }
+        }
+    }
+
+    fn current(&self) -> PgPool {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another pool into the place of this one, whose connections end with what is under way on them,
+    /// in bounded time. Does nothing after [`Self::close`].
+    pub(crate) fn replace(&self, pool: impl FnOnce() -> PgPool) {
+        let old = {
+            let mut current = self.pool.write().unwrap_or_else(PoisonError::into_inner);
+            if current.is_closed() {
+                return;
+            }
+            std::mem::replace(&mut *current, pool())
+        };
+        let limit = 2 * self.limit;
+        tokio::spawn(async move { timeout(limit, old.close()).await });
+    }
+
     /// Waits until what is under way has ended, then closes every connection.
     pub(crate) async fn close(&self) {
+        let pool;
+        let closing = {
+            // Closed from here on, under the lock: so that no other pool comes into its place.
+            let current = self.pool.read().unwrap_or_else(PoisonError::into_inner);
+            pool = current.clone();
+            pool.close()
+        };
         // Twice the limit: an operation, and the return of its connection.
-        if timeout(2 * self.limit, self.pool.close()).await.is_err() {
+        if timeout(2 * self.limit, closing).await.is_err() {
             tracing::warn!("the connections to Postgres did not close in time");
         }
     }

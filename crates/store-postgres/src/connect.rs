@@ -55,6 +55,19 @@ impl Server {
         timeout(limit, checked).await.map_err(late).flatten()
     }
 
+    /// One connection, outside of any pool, set up as those of the pools are.
+    pub(crate) async fn session(&self, options: &PostgresOptions) -> Result<PgConnection, OpenError> {
+        let limit = options.operation_timeout;
+        let set_up = async {
+            let mut connection = self.connect(limit).await?;
+            let set_up = Session::of(options).set_up(&mut connection).await;
+            set_up.map_err(|source| self.unreachable(source))?;
+            Ok(connection)
+        };
+        let late = |_| OpenError::Timeout { server: self.name.clone() };
+        timeout(limit, set_up).await.map_err(late).flatten()
+    }
+
     async fn check(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
         let row: ServerRow = sqlx::query_as(
             "SELECT current_setting('server_version_num')::int AS version_num,
@@ -85,15 +98,20 @@ impl Server {
     }
 }
 
-/// A pool of connections. Connects when first needed, so the server is to be checked before.
-pub(crate) fn pool(server: &Server, options: &PostgresOptions, trouble: Trouble) -> PgPool {
+/// A pool of as many connections. Connects when first needed, so the server is to be checked before.
+pub(crate) fn pool(
+    server: &Server,
+    options: &PostgresOptions,
+    max_connections: u32,
+    trouble: Trouble,
+) -> PgPool {
     let session = Session::of(options);
     let limit = options.acquire_timeout;
     PgPoolOptions::new()
-        .max_connections(options.max_connections)
+        .max_connections(max_connections)
         // The pool's own upkeep tries a dead server at long intervals and keeps a place meanwhile:
         // it must never be the last one.
-        .min_connections(options.min_connections.min(options.max_connections.saturating_sub(1)))
+        .min_connections(options.min_connections.min(max_connections.saturating_sub(1)))
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .before_acquire(move |connection, used| {

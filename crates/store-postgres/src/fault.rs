@@ -3,6 +3,8 @@
 use gatekey_core::StoreError;
 use tokio::task::JoinError;
 
+use crate::OpenError;
+
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -11,6 +13,12 @@ pub(crate) enum Fault {
     /// Nothing was asked yet.
     #[error("no connection to Postgres")]
     Connect(#[source] sqlx::Error),
+    /// Nothing was asked yet.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Something went wrong on this connection before.
+    #[error("the line is broken")]
+    Broken,
     #[error("no answer within the operation's time")]
     TimedOut,
     /// Postgres says "success" of a commit whose replication was cancelled, and warns.
@@ -55,6 +63,8 @@ fn kind(fault: &Fault) -> Kind {
             | sqlx::Error::BeginFailed,
         )
         | Fault::Connect(_)
+        | Fault::Open(_)
+        | Fault::Broken
         | Fault::TimedOut
         | Fault::CommitWarning(_) => Kind::Unavailable,
         Fault::Task(died) if died.is_cancelled() => Kind::Unavailable,

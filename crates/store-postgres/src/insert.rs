@@ -1,6 +1,6 @@
 //! Creates tokens. The order of the locks is explained in [`crate::revoke`].
 
-use gatekey_core::{Act, Action, AuditEntry, CreateRequest, Insertion, NewToken, Outcome, Revocation};
+use gatekey_core::{Act, Action, AuditEntry, CreateRequest, Insertion, NewToken, Outcome};
 use gatekey_model::{TenantId, Token, TokenId};
 use sqlx::types::time::OffsetDateTime;
 use sqlx::{Connection, FromRow, PgConnection};
@@ -47,8 +47,7 @@ pub(crate) async fn insert(connection: &mut PgConnection, new: NewToken) -> Resu
         let (act, outcome) = (new.act.clone(), Outcome::Replaced);
         let entry = AuditEntry { act, action: Action::Delete, token_id, outcome };
         audit::record(&mut transaction, entry).await?;
-        let position = append(&mut transaction, &token, nonce, new.act.at).await?;
-        revocation = Some(Revocation { position, repeated: false });
+        revocation = Some(append(&mut transaction, &token, nonce, new.act.at).await?);
     }
     commit(transaction).await?;
     Ok(Insertion::Created { token: created(id, new), replaced: revocation })

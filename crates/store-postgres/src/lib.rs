@@ -4,14 +4,18 @@
 //! changes nothing in the database: [`PostgresStore::migrate`] does.
 
 mod audit;
+mod bell;
 mod bounded;
 mod connect;
 mod fault;
 mod insert;
+mod line;
 mod notice;
 mod open_error;
 mod options;
 mod read;
+mod replica;
+mod replication;
 mod revoke;
 mod rows;
 mod schema;
@@ -20,5 +24,6 @@ mod trouble;
 
 pub use open_error::OpenError;
 pub use options::PostgresOptions;
+pub use replication::Replication;
 pub use schema::SchemaState;
 pub use store::PostgresStore;

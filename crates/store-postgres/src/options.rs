@@ -11,9 +11,12 @@ use std::time::Duration;
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database?sslmode=verify-full`, as libpq knows it.
     pub url: String,
-    /// The most connections to hold. A revocation holds one while it waits for those before it.
+    /// The most connections to hold for verifications. Everything else has connections of its own: up to as
+    /// many, but no more than eight, for other calls (a revocation holds one while it waits for those before
+    /// it), one for each [`open_line`](gatekey_core::LeaseStore::open_line), and one for each
+    /// [`open_bell`](gatekey_core::LeaseStore::open_bell).
     pub max_connections: u32,
-    /// How many connections are kept open when there is nothing to do.
+    /// How many connections of each of the two kinds are kept open when there is nothing to do.
     pub min_connections: u32,
     /// How long an operation may take altogether, the wait for a connection included. It holds even
     /// when the network swallows everything; after it the answer is "unavailable".

@@ -1,7 +1,7 @@
 //! Reads: each is one statement, so each sees one moment.
 
 use gatekey_core::{ListCursor, LogEntry, Snapshot, StoredToken};
-use gatekey_lease::{Position, Seq};
+use gatekey_lease::{Entry, Position, Seq};
 use gatekey_model::{TenantId, Token, TokenDigest};
 use sqlx::{FromRow, PgConnection, Row};
 
@@ -60,11 +60,24 @@ pub(crate) async fn entries_from(
     from: Seq,
     limit: u32,
 ) -> Result<Vec<LogEntry>, Fault> {
-    let rows: Vec<LogRow> =
+    log_rows(connection, from, limit).await?.iter().map(rows::log_entry).collect()
+}
+
+/// The same, as a replica reads it.
+pub(crate) async fn lease_entries_from(
+    connection: &mut PgConnection,
+    from: Seq,
+    limit: u32,
+) -> Result<Vec<Entry>, Fault> {
+    log_rows(connection, from, limit).await?.iter().map(rows::entry).collect()
+}
+
+async fn log_rows(connection: &mut PgConnection, from: Seq, limit: u32) -> Result<Vec<LogRow>, Fault> {
+    let rows =
         sqlx::query_as("SELECT seq, nonce, digest FROM revocation_log WHERE seq >= $1 ORDER BY seq LIMIT $2")
             .bind(from.get())
             .bind(i64::from(limit))
             .fetch_all(connection)
             .await?;
-    rows.iter().map(rows::log_entry).collect()
+    Ok(rows)
 }

@@ -1,9 +1,11 @@
 //! Revokes tokens, and says in which order a transaction takes its locks.
 //!
 //! Every transaction that writes takes them in this order: the `create_request` row, the `token` row,
-//! the `tenant` row, the `head` row. As all agree, no two can wait for each other. The lock on `head`
+//! the `tenant` row, the `replica` row, the `head` row. As all agree, no two can wait for each other. The lock on `head`
 //! makes the order of commits the order of the log's numbers, and every revocation of every tenant
 //! waits for it: so it is taken last, by the last statement before the commit.
+
+use std::time::Duration;
 
 use gatekey_core::{Act, Action, AuditEntry, Outcome, Revocation};
 use gatekey_lease::{Nonce, Position};
@@ -46,14 +48,23 @@ pub(crate) async fn revoke(
     let at = act.at;
     let entry = AuditEntry { act, action: Action::Delete, token_id: Some(id.get()), outcome };
     audit::record(&mut transaction, entry).await?;
-    let position = if let Some(position) = token.revoked {
-        position
+    let revocation = if let Some(position) = token.revoked {
+        let max_lease = max_lease(&mut transaction).await?;
+        Revocation { position, repeated: true, max_lease }
     } else {
         count_one_less(&mut transaction, &tenant).await?;
         append(&mut transaction, &token, nonce, at).await?
     };
     commit(transaction).await?;
-    Ok(Some(Revocation { position, repeated: token.revoked.is_some() }))
+    Ok(Some(revocation))
+}
+
+/// The longest lease that was ever given. Takes no lock: whoever commits a longer one after this reads a
+/// head that has the revocation.
+async fn max_lease(connection: &mut PgConnection) -> Result<Duration, Fault> {
+    let row: Option<i64> =
+        sqlx::query_scalar("SELECT max_lease_ms FROM head").fetch_optional(connection).await?;
+    rows::lease(row.ok_or(Fault::Impossible("no head"))?)
 }
 
 /// Finds a token of this tenant and locks its row. A token of another tenant and one that never
@@ -94,10 +105,10 @@ pub(crate) async fn append(
     token: &LockedToken,
     nonce: Nonce,
     at: Timestamp,
-) -> Result<Position, Fault> {
+) -> Result<Revocation, Fault> {
     let row = sqlx::query(
         "WITH moved AS (
-             UPDATE head SET seq = seq + 1, nonce = $1 RETURNING seq, nonce
+             UPDATE head SET seq = seq + 1, nonce = $1 RETURNING seq, nonce, max_lease_ms
          ), logged AS (
              INSERT INTO revocation_log (seq, nonce, kind, digest, log_time)
              SELECT seq, nonce, 'revoke', $2, $3 FROM moved
@@ -106,7 +117,7 @@ pub(crate) async fn append(
              FROM moved WHERE token.id = $4 AND token.revoked_seq IS NULL
              RETURNING token.id
          )
-         SELECT seq, nonce, (SELECT count(*) FROM marked) AS marked,
+         SELECT seq, nonce, max_lease_ms, (SELECT count(*) FROM marked) AS marked,
                 pg_notify('gatekey_revocations', seq::text)
          FROM moved",
     )
@@ -120,5 +131,7 @@ pub(crate) async fn append(
     if row.try_get::<i64, _>("marked")? != 1 {
         return Err(Fault::Impossible("a locked token that can't be marked"));
     }
-    rows::position(&PositionRow::from_row(&row)?)
+    let position = rows::position(&PositionRow::from_row(&row)?)?;
+    let max_lease = rows::lease(row.try_get("max_lease_ms")?)?;
+    Ok(Revocation { position, repeated: false, max_lease })
 }

@@ -3,23 +3,34 @@
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use gatekey_core::{
-    Act, AuditEntry, Insertion, ListCursor, LogEntry, NewToken, Revocation, RevocationLog, Snapshot,
-    StoreError, TokenStore,
+    Act, AuditEntry, Bell, Insertion, LeaseStore, ListCursor, LogEntry, NewToken, ReplicaLine, ReplicaRows,
+    Revocation, RevocationLog, Snapshot, StoreError, TokenStore,
 };
 use gatekey_lease::{Nonce, Position, Seq};
 use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
 
+use crate::bell::PostgresBell;
 use crate::bounded::Bounded;
 use crate::connect::{Server, pool};
+use crate::fault::store_error;
+use crate::line::PostgresLine;
+use crate::replication::{self, Replication};
 use crate::schema::{self, SchemaState};
 use crate::trouble::Trouble;
-use crate::{OpenError, PostgresOptions, audit, insert, read, revoke};
+use crate::{OpenError, PostgresOptions, audit, insert, read, replica, revoke};
+
+/// The most connections for other calls than verifications: their order is that of the head's lock anyway.
+const OTHERS: u32 = 8;
 
 /// A store on Postgres. Clones share its connections.
 #[derive(Clone)]
 pub struct PostgresStore {
     server: Server,
+    /// For verifications, so that no other call waits for them, nor they for others.
+    verify: Bounded,
+    /// For all other calls.
     database: Bounded,
+    trouble: Trouble,
     options: PostgresOptions,
 }
 
@@ -32,9 +43,18 @@ impl PostgresStore {
         let server = Server::parse(&options.url)?;
         server.connect(options.operation_timeout).await?;
         let trouble = Trouble::default();
-        let pool = pool(&server, &options, trouble.clone());
-        let database = Bounded::new(pool, options.operation_timeout, trouble);
-        Ok(Self { server, database, options })
+        let bounded = |connections| {
+            let pool = pool(&server, &options, connections, trouble.clone());
+            Bounded::new(pool, options.operation_timeout, trouble.clone())
+        };
+        let verify = bounded(options.max_connections);
+        let database = bounded(options.max_connections.min(OTHERS));
+        Ok(Self { server, verify, database, trouble, options })
+    }
+
+    /// Whether a failover would keep what was committed, as far as the server tells.
+    pub async fn replication(&self) -> Result<Replication, StoreError> {
+        self.database.read(|connection| replication::read(connection).boxed()).await
     }
 
     /// How the database's schema compares with the one that this program knows.
@@ -56,7 +76,7 @@ impl PostgresStore {
     /// Waits until what is under way has ended, and closes the connections. Whatever is asked later is
     /// answered by [`StoreError::Unavailable`].
     pub async fn close(&self) {
-        self.database.close().await;
+        tokio::join!(self.verify.close(), self.database.close());
     }
 }
 
@@ -97,7 +117,7 @@ impl TokenStore for PostgresStore {
         holder: Option<Position>,
     ) -> Result<Snapshot, StoreError> {
         let digest = *digest;
-        self.database.read(move |connection| read::find_by_digest(connection, digest, holder).boxed()).await
+        self.verify.read(move |connection| read::find_by_digest(connection, digest, holder).boxed()).await
     }
 
     async fn record_refusal(&self, entry: &AuditEntry) -> Result<(), StoreError> {
@@ -119,5 +139,28 @@ impl RevocationLog for PostgresStore {
 
     async fn entries_from(&self, from: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
         self.database.read(move |connection| read::entries_from(connection, from, limit).boxed()).await
+    }
+}
+
+#[async_trait]
+impl LeaseStore for PostgresStore {
+    async fn open_line(&self) -> Result<Box<dyn ReplicaLine>, StoreError> {
+        let line = PostgresLine::open(&self.server, &self.options, self.trouble.clone()).await;
+        Ok(Box::new(line.map_err(store_error)?))
+    }
+
+    async fn open_bell(&self) -> Result<Box<dyn Bell>, StoreError> {
+        let bell = PostgresBell::open(&self.server, &self.options, self.trouble.clone()).await;
+        Ok(Box::new(bell.map_err(store_error)?))
+    }
+
+    async fn replica_rows(&self, positions: &[Position]) -> Result<ReplicaRows, StoreError> {
+        let positions = positions.to_vec();
+        self.database.read(move |connection| replica::rows(connection, positions).boxed()).await
+    }
+
+    async fn renew_reads(&self) {
+        self.verify
+            .replace(|| pool(&self.server, &self.options, self.options.max_connections, self.trouble.clone()));
     }
 }

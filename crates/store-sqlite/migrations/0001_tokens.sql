@@ -71,18 +71,12 @@ INSERT INTO head (seq, nonce, epoch, max_lease_ms) VALUES (0, random(), 0, 0);
 INSERT INTO revocation_log (seq, nonce, kind, log_time)
 SELECT seq, nonce, 'genesis', unixepoch() * 1000000 FROM head;
 
--- The processes that hold leases, each with the position up to which it confirms revocations, and how
--- many holders confirmed and how many leases it waited out since its last confirmation. A new row confirms
--- nothing. Not used yet.
+-- The processes that hold leases: the one that has the file, and those before it that did not stop as they
+-- should. How far it has come since it wrote its row, and what it confirms, the one has in memory.
 CREATE TABLE replica (
-    id          BLOB PRIMARY KEY CHECK (length(id) = 16),
-    n           INTEGER NOT NULL,
-    acked_seq   INTEGER CHECK (acked_seq >= 0),
-    acked_nonce INTEGER,
-    confirmed   INTEGER NOT NULL DEFAULT 0 CHECK (confirmed >= 0),
-    waited_out  INTEGER NOT NULL DEFAULT 0 CHECK (waited_out >= 0),
-    lease_ms    INTEGER NOT NULL CHECK (lease_ms > 0),
-    CHECK ((acked_seq IS NULL) = (acked_nonce IS NULL))
+    id       BLOB PRIMARY KEY CHECK (length(id) = 16),
+    n        INTEGER NOT NULL,
+    lease_ms INTEGER NOT NULL CHECK (lease_ms > 0)
 ) STRICT, WITHOUT ROWID;
 
 -- Who did what, or was refused it. token_id is what the caller named: it need not exist.

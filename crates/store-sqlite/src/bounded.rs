@@ -21,11 +21,13 @@ pub(crate) enum Ending<T> {
     RollBack(T),
 }
 
-/// The connections: to one writer at most, as SQLite has no more, and to several readers.
+/// The connections: to one writer at most, as SQLite has no more, to several readers, and to one reader for the
+/// replicas' lines, so that no storm of other reads costs a lease.
 #[derive(Clone)]
 pub(crate) struct Bounded {
     pub(crate) writer: SqlitePool,
     pub(crate) readers: SqlitePool,
+    pub(crate) line_reader: SqlitePool,
     pub(crate) limit: Duration,
 }
 
@@ -35,8 +37,24 @@ impl Bounded {
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T>,
     ) -> Result<T, StoreError> {
+        self.read_on(&self.readers, work).await
+    }
+
+    /// Reads for a replica's line.
+    pub(crate) async fn read_for_line<T>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T>,
+    ) -> Result<T, StoreError> {
+        self.read_on(&self.line_reader, work).await
+    }
+
+    async fn read_on<T>(
+        &self,
+        readers: &SqlitePool,
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T>,
+    ) -> Result<T, StoreError> {
         let read = async {
-            let mut connection = self.readers.acquire().await?;
+            let mut connection = readers.acquire().await?;
             work(&mut connection).await
         };
         timeout(self.limit, read).await.map_err(|_| Fault::TimedOut).flatten().map_err(store_error)
@@ -48,8 +66,17 @@ impl Bounded {
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, Ending<T>> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.write_then(work, |_| ()).await
+    }
+
+    /// Writes likewise, and tells `then` once that is committed and before anyone else writes.
+    pub(crate) async fn write_then<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, Ending<T>> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, StoreError> {
         let writer = self.writer.clone();
-        let task = tokio::spawn(async move { write_on(&writer, work).await }.in_current_span());
+        let task = tokio::spawn(async move { write_on(&writer, work, then).await }.in_current_span());
         let ended = timeout(self.limit, task).await.map_err(|_| Fault::TimedOut);
         ended.and_then(|task| task.map_err(Fault::Task).flatten()).map_err(store_error)
     }
@@ -60,6 +87,7 @@ impl Bounded {
         let close = async {
             // The writer last: only it can tidy up the write-ahead log.
             self.readers.close().await;
+            self.line_reader.close().await;
             if let Ok(mut writer) = self.writer.acquire().await
                 && let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer).await
             {
@@ -74,26 +102,34 @@ impl Bounded {
 async fn write_on<T>(
     writer: &SqlitePool,
     work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, Ending<T>>,
+    then: impl FnOnce(&T),
 ) -> Result<T, Fault> {
     let mut connection = writer.acquire().await?;
-    let outcome = transact(&mut connection, work).await;
-    if outcome.is_err() {
-        // After some errors, a full disk among them, SQLite has rolled back by itself. sqlx's own
-        // rollback fails then, and it takes the connection to be in a transaction for ever.
-        let _ = connection.close().await;
+    match transact(&mut connection, work).await {
+        Ok(Ending::Commit(done)) => {
+            then(&done);
+            Ok(done)
+        }
+        Ok(Ending::RollBack(refused)) => Ok(refused),
+        Err(fault) => {
+            // After some errors, a full disk among them, SQLite has rolled back by itself. sqlx's own
+            // rollback fails then, and it takes the connection to be in a transaction for ever.
+            let _ = connection.close().await;
+            Err(fault)
+        }
     }
-    outcome
 }
 
 async fn transact<T>(
     connection: &mut SqliteConnection,
     work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, Ending<T>>,
-) -> Result<T, Fault> {
+) -> Result<Ending<T>, Fault> {
     // IMMEDIATE: a transaction that reads first and then writes would else fail when it has to wait.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    match work(&mut transaction).await? {
-        Ending::Commit(done) => transaction.commit().await.map(|()| done),
-        Ending::RollBack(refused) => transaction.rollback().await.map(|()| refused),
+    let ending = work(&mut transaction).await?;
+    match ending {
+        Ending::Commit(_) => transaction.commit().await?,
+        Ending::RollBack(_) => transaction.rollback().await?,
     }
-    .map_err(Fault::Sql)
+    Ok(ending)
 }

@@ -11,6 +11,9 @@ const NOT_A_DATABASE: i32 = 26;
 pub(crate) enum Fault {
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+    /// Nobody is left who could ring.
+    #[error("the store is gone")]
+    Gone,
     #[error("no answer within the operation's time")]
     TimedOut,
     #[error("a row that can't be: {0}")]
@@ -50,6 +53,7 @@ fn kind(fault: &Fault) -> Kind {
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed,
         )
+        | Fault::Gone
         | Fault::TimedOut => Kind::Unavailable,
         Fault::Task(died) if died.is_cancelled() => Kind::Unavailable,
         Fault::Sql(_) | Fault::Impossible(_) | Fault::Task(_) => Kind::Broken,

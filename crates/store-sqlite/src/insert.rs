@@ -1,6 +1,6 @@
 //! Creates tokens.
 
-use gatekey_core::{Act, Action, AuditEntry, CreateRequest, Insertion, NewToken, Outcome, Revocation};
+use gatekey_core::{Act, Action, AuditEntry, CreateRequest, Insertion, NewToken, Outcome};
 use gatekey_model::{TenantId, Token, TokenId};
 use sqlx::{FromRow, SqliteConnection};
 
@@ -51,8 +51,7 @@ pub(crate) async fn insert(
         let (act, token_id) = (new.act.clone(), Some(token.id.get()));
         let entry = AuditEntry { act, action: Action::Delete, token_id, outcome: Outcome::Replaced };
         audit::record(connection, entry).await?;
-        let position = append(connection, &token, nonce, new.act.at).await?;
-        revocation = Some(Revocation { position, repeated: false });
+        revocation = Some(append(connection, &token, nonce, new.act.at).await?);
     }
     Ok(Ending::Commit(Insertion::Created { token: created(id, new), replaced: revocation }))
 }

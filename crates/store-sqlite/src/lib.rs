@@ -5,15 +5,19 @@
 //! the file and migrates it; the folder must exist.
 
 mod audit;
+mod bell;
 mod bounded;
 mod claim;
 mod fault;
 mod file_lock;
 mod insert;
+mod line;
 mod open;
 mod open_error;
 mod options;
 mod read;
+mod replica;
+mod replicas;
 mod revoke;
 mod rows;
 mod schema;

@@ -17,8 +17,9 @@ pub(crate) async fn open(options: &SqliteOptions) -> Result<(PathBuf, FileLock, 
     let (path, lock) = claim(&options.path)?;
     let writer = connect_writer(&path, options).await?;
     schema::migrate(&writer, &path).await?;
-    let readers = connect_readers(&path, options).await?;
-    Ok((path, lock, Bounded { writer, readers, limit: options.operation_timeout }))
+    let readers = connect_readers(&path, options, READERS).await?;
+    let line_reader = connect_readers(&path, options, 1).await?;
+    Ok((path, lock, Bounded { writer, readers, line_reader, limit: options.operation_timeout }))
 }
 
 async fn connect_writer(path: &Path, options: &SqliteOptions) -> Result<SqlitePool, OpenError> {
@@ -32,8 +33,12 @@ async fn connect_writer(path: &Path, options: &SqliteOptions) -> Result<SqlitePo
     connect_pool(path, pool_options(options, 1), connect).await
 }
 
-async fn connect_readers(path: &Path, options: &SqliteOptions) -> Result<SqlitePool, OpenError> {
-    connect_pool(path, pool_options(options, READERS), connect_options(path, options).read_only(true)).await
+async fn connect_readers(
+    path: &Path,
+    options: &SqliteOptions,
+    readers: u32,
+) -> Result<SqlitePool, OpenError> {
+    connect_pool(path, pool_options(options, readers), connect_options(path, options).read_only(true)).await
 }
 
 fn connect_options(path: &Path, options: &SqliteOptions) -> SqliteConnectOptions {

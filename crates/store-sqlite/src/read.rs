@@ -1,7 +1,7 @@
 //! Reads: each is one statement, so each sees one moment.
 
 use gatekey_core::{ListCursor, LogEntry, Snapshot, StoredToken};
-use gatekey_lease::{Position, Seq};
+use gatekey_lease::{Entry, Epoch, Head, Position, Seq};
 use gatekey_model::{TenantId, Token, TokenDigest};
 use sqlx::{FromRow, Row, SqliteConnection};
 
@@ -62,11 +62,32 @@ pub(crate) async fn entries_from(
     from: Seq,
     limit: u32,
 ) -> Result<Vec<LogEntry>, Fault> {
-    let rows: Vec<LogRow> =
+    log_rows(connection, from, limit).await?.iter().map(rows::log_entry).collect()
+}
+
+/// The head, as a replica reads it.
+pub(crate) async fn lease_head(connection: &mut SqliteConnection) -> Result<Head, Fault> {
+    let row = sqlx::query("SELECT seq, nonce, epoch FROM head").fetch_optional(connection).await?;
+    let row = row.ok_or(Fault::Impossible("no head"))?;
+    let position = rows::position(&PositionRow::from_row(&row)?)?;
+    Ok(Head { position, epoch: Epoch(row.try_get("epoch")?) })
+}
+
+/// The entries, as a replica reads them.
+pub(crate) async fn lease_entries_from(
+    connection: &mut SqliteConnection,
+    from: Seq,
+    limit: u32,
+) -> Result<Vec<Entry>, Fault> {
+    log_rows(connection, from, limit).await?.iter().map(rows::entry).collect()
+}
+
+async fn log_rows(connection: &mut SqliteConnection, from: Seq, limit: u32) -> Result<Vec<LogRow>, Fault> {
+    let rows =
         sqlx::query_as("SELECT seq, nonce, digest FROM revocation_log WHERE seq >= ?1 ORDER BY seq LIMIT ?2")
             .bind(from.get())
             .bind(i64::from(limit))
             .fetch_all(connection)
             .await?;
-    rows.iter().map(rows::log_entry).collect()
+    Ok(rows)
 }

@@ -1,5 +1,7 @@
 //! Revokes tokens. There is one writer, so the order of transactions is the order of the log.
 
+use std::time::Duration;
+
 use gatekey_core::{Act, Action, AuditEntry, Outcome, Revocation};
 use gatekey_lease::{Nonce, Position};
 use gatekey_model::{TenantId, Timestamp, TokenDigest, TokenId};
@@ -25,6 +27,14 @@ struct DoomedRow {
     revoked_nonce: Option<i64>,
 }
 
+/// The head, moved on by one.
+#[derive(FromRow)]
+struct MovedRow {
+    #[sqlx(flatten)]
+    position: PositionRow,
+    max_lease_ms: i64,
+}
+
 pub(crate) async fn revoke(
     connection: &mut SqliteConnection,
     tenant: TenantId,
@@ -39,13 +49,21 @@ pub(crate) async fn revoke(
     let at = act.at;
     let entry = AuditEntry { act, action: Action::Delete, token_id: Some(id.get()), outcome };
     audit::record(connection, entry).await?;
-    let position = if let Some(position) = token.revoked {
-        position
+    let revocation = if let Some(position) = token.revoked {
+        let max_lease = max_lease(connection).await?;
+        Revocation { position, repeated: true, max_lease }
     } else {
         count_one_less(connection, &tenant).await?;
         append(connection, &token, nonce, at).await?
     };
-    Ok(Ending::Commit(Some(Revocation { position, repeated: token.revoked.is_some() })))
+    Ok(Ending::Commit(Some(revocation)))
+}
+
+/// The longest lease that was ever given.
+async fn max_lease(connection: &mut SqliteConnection) -> Result<Duration, Fault> {
+    let row: Option<i64> =
+        sqlx::query_scalar("SELECT max_lease_ms FROM head").fetch_optional(connection).await?;
+    rows::lease(row.ok_or(Fault::Impossible("no head"))?)
 }
 
 /// Finds a token of this tenant. A token of another tenant and one that never existed are the same to
@@ -81,13 +99,13 @@ pub(crate) async fn append(
     token: &Doomed,
     nonce: Nonce,
     at: Timestamp,
-) -> Result<Position, Fault> {
-    let row: Option<PositionRow> =
-        sqlx::query_as("UPDATE head SET seq = seq + 1, nonce = ?1 RETURNING seq, nonce")
+) -> Result<Revocation, Fault> {
+    let row: Option<MovedRow> =
+        sqlx::query_as("UPDATE head SET seq = seq + 1, nonce = ?1 RETURNING seq, nonce, max_lease_ms")
             .bind(rows::stored_nonce(nonce))
             .fetch_optional(&mut *connection)
             .await?;
-    let row = row.ok_or(Fault::Impossible("no head"))?;
+    let MovedRow { position: row, max_lease_ms } = row.ok_or(Fault::Impossible("no head"))?;
     sqlx::query(
         "INSERT INTO revocation_log (seq, nonce, kind, digest, log_time) VALUES (?1, ?2, 'revoke', ?3, ?4)",
     )
@@ -108,5 +126,9 @@ pub(crate) async fn append(
     if marked.rows_affected() != 1 {
         return Err(Fault::Impossible("a found token that can't be marked"));
     }
-    rows::position(&row)
+    Ok(Revocation {
+        position: rows::position(&row)?,
+        repeated: false,
+        max_lease: rows::lease(max_lease_ms)?,
+    })
 }

@@ -6,23 +6,28 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use gatekey_core::{
-    Act, AuditEntry, Insertion, ListCursor, LogEntry, NewToken, Revocation, RevocationLog, Snapshot,
-    StoreError, TokenStore,
+    Act, AuditEntry, Bell, Insertion, LeaseStore, ListCursor, LogEntry, NewToken, ReplicaLine, ReplicaRows,
+    Revocation, RevocationLog, Ring, Snapshot, StoreError, TokenStore,
 };
 use gatekey_lease::{Nonce, Position, Seq};
 use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
 
+use crate::bell::Bells;
 use crate::bounded::Bounded;
 use crate::file_lock::FileLock;
+use crate::line::SqliteLine;
 use crate::open::open;
+use crate::replicas::Replicas;
 use crate::schema::{self, SchemaState};
-use crate::{OpenError, SqliteOptions, audit, insert, read, revoke};
+use crate::{OpenError, SqliteOptions, audit, insert, read, replica, revoke};
 
 /// A store in one SQLite file. Clones share it; no other process has it open meanwhile.
 #[derive(Clone)]
 pub struct SqliteStore {
     path: PathBuf,
     database: Bounded,
+    replicas: Replicas,
+    bells: Bells,
     // After `database`: the connections are dropped before the lock is.
     lock: Arc<FileLock>,
 }
@@ -32,7 +37,8 @@ impl SqliteStore {
     /// date. Refuses a schema that is newer than this program.
     pub async fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let (path, lock, database) = open(&options).await?;
-        Ok(Self { path, database, lock: Arc::new(lock) })
+        let (replicas, bells) = (Replicas::default(), Bells::default());
+        Ok(Self { path, database, replicas, bells, lock: Arc::new(lock) })
     }
 
     /// The file, by its one full name.
@@ -67,7 +73,13 @@ impl SqliteStore {
 #[async_trait]
 impl TokenStore for SqliteStore {
     async fn insert_token(&self, token: NewToken) -> Result<Insertion, StoreError> {
-        self.database.write(move |connection| insert::insert(connection, token).boxed()).await
+        let bells = self.bells.clone();
+        let written = move |insertion: &Insertion| {
+            if matches!(insertion, Insertion::Created { replaced: Some(_), .. }) {
+                bells.ring(Ring::Revocation);
+            }
+        };
+        self.database.write_then(move |connection| insert::insert(connection, token).boxed(), written).await
     }
 
     async fn list_tokens(
@@ -89,9 +101,17 @@ impl TokenStore for SqliteStore {
         nonce: Nonce,
         act: &Act,
     ) -> Result<Option<Revocation>, StoreError> {
-        let (tenant, act) = (tenant.clone(), act.clone());
+        let (tenant, act, bells) = (tenant.clone(), act.clone(), self.bells.clone());
+        let written = move |revocation: &Option<Revocation>| {
+            if revocation.is_some_and(|revocation| !revocation.repeated) {
+                bells.ring(Ring::Revocation);
+            }
+        };
         self.database
-            .write(move |connection| revoke::revoke(connection, tenant, id, nonce, act).boxed())
+            .write_then(
+                move |connection| revoke::revoke(connection, tenant, id, nonce, act).boxed(),
+                written,
+            )
             .await
     }
 
@@ -124,4 +144,24 @@ impl RevocationLog for SqliteStore {
     async fn entries_from(&self, from: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
         self.database.read(move |connection| read::entries_from(connection, from, limit).boxed()).await
     }
+}
+
+#[async_trait]
+impl LeaseStore for SqliteStore {
+    async fn open_line(&self) -> Result<Box<dyn ReplicaLine>, StoreError> {
+        let (database, replicas, bells) = (self.database.clone(), self.replicas.clone(), self.bells.clone());
+        Ok(Box::new(SqliteLine::new(database, replicas, bells)))
+    }
+
+    async fn open_bell(&self) -> Result<Box<dyn Bell>, StoreError> {
+        Ok(Box::new(self.bells.listen()))
+    }
+
+    async fn replica_rows(&self, positions: &[Position]) -> Result<ReplicaRows, StoreError> {
+        let (positions, replicas) = (positions.to_vec(), self.replicas.clone());
+        self.database.read(move |connection| replica::rows(connection, replicas, positions).boxed()).await
+    }
+
+    /// There is one process, and it has the file: no other could have become the primary.
+    async fn renew_reads(&self) {}
 }

@@ -4,7 +4,7 @@ use super::*;
 use tonic_types::StatusExt;
 
 /// Every rule; `rule_text` does not compile without all of them.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 16] = [
     Rule::NameRequired,
     Rule::NameTooLong,
     Rule::NameControlCharacter,
@@ -18,6 +18,8 @@ const RULES: [Rule; 14] = [
     Rule::TokenRequired,
     Rule::TokenSha256Invalid,
     Rule::PositionInvalid,
+    Rule::HolderInvalid,
+    Rule::WatchEventInvalid,
     Rule::NameHoldsTokenValue,
 ];
 

@@ -6,18 +6,27 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
+use gatekey_core::boottime;
+use gatekey_lease::Moment;
 use gatekey_proto::v1::ErrorReason;
 use http::HeaderMap;
 use tokio::time::timeout;
 
 use crate::ApiError;
 
+/// By when a call is to be answered: an extension of its request, if the caller set a deadline.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(pub(super) Moment);
+
 /// The answer needs this long to get to the caller.
 const TRAVEL: Duration = Duration::from_millis(100);
 
-pub(super) async fn keep(request: Request, next: Next) -> Response {
+pub(super) async fn keep(mut request: Request, next: Next) -> Response {
     let Some(given) = grpc_timeout(request.headers()) else { return next.run(request).await };
-    match timeout(answer_within(given), next.run(request)).await {
+    let within = answer_within(given);
+    request.extensions_mut().insert(Deadline(boottime().plus(within)));
+    // Half of what is left for whoever can say more at the deadline than that it passed.
+    match timeout(within + given.saturating_sub(within) / 2, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::new(ErrorReason::DeadlineExceeded).into_status().into_http(),
     }

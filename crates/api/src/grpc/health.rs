@@ -21,14 +21,12 @@ use crate::{Phase, Readiness};
 enum Depends {
     OnTheProcess,
     OnTheStore,
-    /// In the contract, but not offered yet.
-    NeverServing,
 }
 
 const NAMES: [(&str, Depends); 6] = [
     ("", Depends::OnTheProcess),
     ("gatekey.v1.TokenService", Depends::OnTheStore),
-    ("gatekey.v1.RevocationService", Depends::NeverServing),
+    ("gatekey.v1.RevocationService", Depends::OnTheStore),
     ("grpc.health.v1.Health", Depends::OnTheProcess),
     ("grpc.reflection.v1.ServerReflection", Depends::OnTheProcess),
     ("grpc.reflection.v1alpha.ServerReflection", Depends::OnTheProcess),
@@ -53,7 +51,6 @@ fn response(depends: Option<Depends>, phase: Phase) -> HealthCheckResponse {
         None => return HealthCheckResponse { status: ServingStatus::ServiceUnknown.into() },
         Some(Depends::OnTheProcess) => phase.is_live(),
         Some(Depends::OnTheStore) => phase.is_ready(),
-        Some(Depends::NeverServing) => false,
     };
     let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
     HealthCheckResponse { status: status.into() }

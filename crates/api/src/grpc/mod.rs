@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::middleware::{from_fn, from_fn_with_state};
-use gatekey_core::{Call, Caller, Error as CoreError, Tokens};
+use gatekey_core::{Call, Caller, Error as CoreError, Revocations, Tokens};
 use gatekey_proto::health::health_server::HealthServer;
 use gatekey_proto::v1::ErrorReason;
 use gatekey_proto::v1::revocation_service_server::RevocationServiceServer;
@@ -25,6 +25,8 @@ use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tonic::{Request, Status};
+
+use deadline::Deadline;
 
 use crate::call_id::{self, CallId, KnownPaths};
 use crate::connections::Acceptor;
@@ -49,6 +51,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Surface {
     /// The use cases.
     pub tokens: Tokens,
+    /// Serves the holders of leases.
+    pub revocations: Revocations,
     /// Finds out who calls.
     pub authenticator: Arc<Authenticator>,
     /// What health says.
@@ -63,7 +67,7 @@ pub struct Surface {
 /// If the descriptor set in the contract can't be decoded: a fault of the build.
 #[must_use]
 pub fn routes(surface: Surface) -> Routes {
-    let Surface { tokens, authenticator, readiness, only_local } = surface;
+    let Surface { tokens, revocations, authenticator, readiness, only_local } = surface;
     let streams = readiness.clone();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -79,7 +83,7 @@ pub fn routes(surface: Surface) -> Routes {
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add_service(
-            RevocationServiceServer::new(revocation_service::RevocationApi)
+            RevocationServiceServer::new(revocation_service::RevocationApi::new(revocations))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add_service(
@@ -155,11 +159,12 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 fn open<T>(mut request: Request<T>) -> Result<(Call, T), Status> {
     let caller = request.extensions_mut().remove::<Arc<Caller>>();
     let id = request.extensions_mut().remove::<CallId>();
+    let deadline = request.extensions_mut().remove::<Deadline>().map(|Deadline(moment)| moment);
     let Some((caller, CallId(id))) = caller.zip(id) else {
         tracing::error!("a call reached its handler without a caller or an id");
         return Err(ApiError::new(ErrorReason::Internal).into_status());
     };
-    Ok((Call { caller, id }, request.into_inner()))
+    Ok((Call { caller, id, deadline }, request.into_inner()))
 }
 
 fn refuse(error: CoreError) -> Status {

@@ -1,16 +1,34 @@
-//! `gatekey.v1.RevocationService`: in the contract already, so that no breaking change follows, but
-//! not offered yet. Callers are checked all the same.
+//! `gatekey.v1.RevocationService`: carries what a holder and the replica say to each other. What they say is decided
+//! in `gatekey-lease`.
 
-use futures_util::stream::BoxStream;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use gatekey_core::{Clock, Revocations, Session, SystemClock};
+use gatekey_model::Timestamp;
 use gatekey_proto::v1;
 use gatekey_proto::v1::ErrorReason;
 use gatekey_proto::v1::revocation_service_server::RevocationService;
+use tokio::time::{Instant, sleep_until};
 use tonic::{Request, Response, Status, Streaming};
+use tracing::debug;
 
 use super::{open, refuse};
-use crate::ApiError;
+use crate::{ApiError, convert};
 
-pub(super) struct RevocationApi;
+/// Credentials that live longer end their stream after this all the same: tokio's timers reach no further than years.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
+pub(super) struct RevocationApi {
+    revocations: Revocations,
+}
+
+impl RevocationApi {
+    pub(super) fn new(revocations: Revocations) -> Self {
+        Self { revocations }
+    }
+}
 
 #[tonic::async_trait]
 impl RevocationService for RevocationApi {
@@ -20,8 +38,58 @@ impl RevocationService for RevocationApi {
         &self,
         request: Request<Streaming<v1::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let (call, _) = open(request)?;
+        let (call, holder) = open(request)?;
         call.require_verifier().map_err(refuse)?;
-        Err(ApiError::new(ErrorReason::NotOffered).into_status())
+        let watch = Watch {
+            session: self.revocations.open(),
+            holder,
+            first: true,
+            ends: Instant::now() + life(call.caller.expires),
+        };
+        Ok(Response::new(stream::unfold(Some(watch), next).boxed()))
+    }
+}
+
+/// One stream of a holder. The session is told that it broke when this is dropped.
+struct Watch {
+    session: Session,
+    holder: Streaming<v1::WatchRequest>,
+    first: bool,
+    /// When the caller's credentials expire.
+    ends: Instant,
+}
+
+fn life(expires: Timestamp) -> Duration {
+    let left = expires.unix_micros().saturating_sub(SystemClock.now().unix_micros());
+    Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(LONGEST)
+}
+
+/// What is to be said next. Listens to the holder meanwhile; nothing is kept for a holder that does not read, but
+/// what the session's queue holds.
+async fn next(watch: Option<Watch>) -> Option<(Result<v1::WatchResponse, Status>, Option<Watch>)> {
+    let mut watch = watch?;
+    loop {
+        tokio::select! {
+            biased;
+            said = watch.holder.next() => match said {
+                Some(Ok(message)) => match convert::watch_request(message, std::mem::take(&mut watch.first)) {
+                    Ok(message) => watch.session.receive(message),
+                    Err(violations) => return Some((Err(ApiError::from(violations).into_status()), None)),
+                },
+                // Broken, or ended without a Release.
+                Some(Err(status)) => {
+                    debug!(code = ?status.code(), "the stream of a holder broke");
+                    return None;
+                }
+                None => return None,
+            },
+            message = watch.session.next() => {
+                return message.map(|message| (Ok(convert::watch_response(message)), Some(watch)));
+            }
+            () = sleep_until(watch.ends) => {
+                let expired = ApiError::new(ErrorReason::CredentialsInvalid).because("they have expired");
+                return Some((Err(expired.into_status()), None));
+            }
+        }
     }
 }

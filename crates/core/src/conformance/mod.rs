@@ -13,8 +13,10 @@ use gatekey_model::{TenantId, Timestamp};
 
 use crate::Store;
 
+mod bells;
 mod creating;
 mod dropped;
+mod leasing;
 mod limit;
 mod listing;
 mod log;
@@ -24,8 +26,10 @@ mod revoking;
 mod samples;
 mod snapshot;
 
+pub use bells::*;
 pub use creating::*;
 pub use dropped::*;
+pub use leasing::*;
 pub use limit::*;
 pub use listing::*;
 pub use log::*;
@@ -115,6 +119,20 @@ macro_rules! conformance_suite {
             a_revocation_whose_caller_went_away_is_whole
             a_create_whose_caller_went_away_is_whole
             reads_whose_callers_went_away_disturb_nobody
+            a_row_is_committed_and_counted
+            a_row_outlives_its_line
+            a_row_is_removed_at_its_count_only
+            a_row_comes_back_without_its_confirmation
+            a_removal_never_hits_a_renewed_row
+            the_longest_lease_is_never_lowered
+            a_confirmation_is_of_a_very_entry
+            positions_are_looked_up_with_the_rows
+            a_line_reads_the_head_and_the_log
+            many_lines_at_once
+            reads_go_on_while_they_are_renewed
+            a_bell_rings_for_each_revocation
+            a_bell_rings_for_each_confirmation
+            every_bell_rings
         }
     };
     (@cases $fixture:expr => $($case:ident)*) => {

@@ -1,6 +1,7 @@
 //! Cases: what a delete leaves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatekey_lease::{Nonce, Position, Seq};
 use gatekey_model::TokenId;
@@ -21,7 +22,7 @@ pub async fn a_revocation_leaves_a_tombstone(fixture: Arc<dyn Fixture>) {
         let nonce = Nonce::from_bits(bits);
         let revoked = store.revoke_token(&acme, token.id, nonce, &act(&acme, seq)).await.expect("an answer");
         let position = Position { seq: Seq::new(seq).expect("a number"), nonce };
-        assert_eq!(revoked, Some(Revocation { position, repeated: false }));
+        assert_eq!(revoked, Some(Revocation { position, repeated: false, max_lease: Duration::ZERO }));
 
         let snapshot = store.find_by_digest(&digest, None).await.expect("an answer");
         assert_eq!(snapshot.head, position);
@@ -46,7 +47,7 @@ pub async fn a_repeated_revocation_says_where_the_first_stands(fixture: Arc<dyn 
     let head = revoke(&*store, &another, 3).await.position;
     for seconds in [4, 5] {
         let again = revoke(&*store, &token, seconds).await;
-        assert_eq!(again, Revocation { position: first.position, repeated: true });
+        assert_eq!(again, Revocation { repeated: true, ..first });
     }
     assert_eq!(store.head().await.expect("an answer"), head);
     let outcomes: Vec<String> = fixture.audit(&acme).await.into_iter().map(|row| row.outcome).collect();

@@ -11,16 +11,17 @@ use crate::{Digest, Moment};
 /// They need no lease: a random value that does not exist never comes to exist, and a revoked one never
 /// comes back, unless history forks, which a Reset tells. They are kept for one lease at most, so that a
 /// false one does no harm for long. An expired token never enters: expiry is read off the wall clock.
+/// `T` is what is known of each.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Negatives {
-    entries: BTreeMap<Digest, Moment>,
+pub struct Negatives<T = ()> {
+    entries: BTreeMap<Digest, (Moment, T)>,
     // In order of age: every entry lives equally long.
     queue: VecDeque<Digest>,
     capacity: usize,
     life: Duration,
 }
 
-impl Negatives {
+impl<T> Negatives<T> {
     /// An empty cache for this many tokens, each for `life`, which is at most one lease.
     #[must_use]
     pub const fn new(capacity: usize, life: Duration) -> Self {
@@ -30,11 +31,17 @@ impl Negatives {
     /// Whether this token is known to be no good.
     #[must_use]
     pub fn contains(&self, digest: &Digest, now: Moment) -> bool {
-        self.entries.get(digest).is_some_and(|until| now < *until)
+        self.get(digest, now).is_some()
+    }
+
+    /// What is known of this token, if it is known to be no good.
+    #[must_use]
+    pub fn get(&self, digest: &Digest, now: Moment) -> Option<&T> {
+        self.entries.get(digest).filter(|(until, _)| now < *until).map(|(_, known)| known)
     }
 
     /// Remembers that a token is no good, as the answer to a question sent at `asked` says.
-    pub fn insert(&mut self, digest: Digest, asked: Moment) {
+    pub fn insert(&mut self, digest: Digest, asked: Moment, known: T) {
         if self.capacity == 0 || self.entries.contains_key(&digest) {
             return;
         }
@@ -43,14 +50,14 @@ impl Negatives {
                 self.entries.remove(&oldest);
             }
         }
-        self.entries.insert(digest, asked.plus(self.life));
+        self.entries.insert(digest, (asked.plus(self.life), known));
         self.queue.push_back(digest);
     }
 
     /// Forgets those whose time is over.
     pub fn tick(&mut self, now: Moment) {
         while let Some(oldest) = self.queue.front() {
-            if self.entries.get(oldest).is_some_and(|until| now < *until) {
+            if self.entries.get(oldest).is_some_and(|(until, _)| now < *until) {
                 return;
             }
             self.entries.remove(oldest);
@@ -75,10 +82,10 @@ mod tests {
         let digest = |byte| Digest([byte; 32]);
         let mut negatives = Negatives::new(2, Duration::from_nanos(10));
         for byte in 1..=3 {
-            negatives.insert(digest(byte), at(u64::from(byte)));
+            negatives.insert(digest(byte), at(u64::from(byte)), byte);
         }
         assert!(!negatives.contains(&digest(1), at(3)));
-        assert!(negatives.contains(&digest(2), at(11)));
+        assert_eq!(negatives.get(&digest(2), at(11)), Some(&2));
         assert!(!negatives.contains(&digest(2), at(12)));
         negatives.tick(at(12));
         assert_eq!(negatives.queue, [digest(3)]);

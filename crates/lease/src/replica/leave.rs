@@ -66,6 +66,12 @@ impl Replica {
         effects
     }
 
+    /// Whether it has begun to leave.
+    #[must_use]
+    pub const fn leaving(&self) -> bool {
+        self.leaving
+    }
+
     /// Its own row, once it has left.
     pub(super) fn left(&self, now: Moment) -> Option<Effect> {
         (self.leaving && self.sessions.all_over(now)).then_some(Effect::RemoveRow { id: self.id, n: self.n })

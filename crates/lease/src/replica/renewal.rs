@@ -89,6 +89,12 @@ impl Replica {
         effects
     }
 
+    /// Whether a renewal is under way.
+    #[must_use]
+    pub fn renewing(&self) -> bool {
+        self.renewal != Renewal::Idle
+    }
+
     /// Looks for new entries: NOTIFY, or the poll that stands in for it. On the renewal's connection.
     pub fn wake(&mut self) -> Vec<Effect> {
         match self.renewal {
@@ -163,9 +169,10 @@ impl Replica {
     }
 
     /// The renewal connection was remade, perhaps to another primary. Nothing is asked for until
-    /// [`Self::renew`].
+    /// [`Self::renew`]. A confirmation may have been lost with the old one, so it is made again.
     pub fn reconnected(&mut self) -> Vec<Effect> {
         self.renewal = Renewal::Idle;
+        self.acked = None;
         self.pool.stale = true;
         vec![Effect::ClosePool]
     }

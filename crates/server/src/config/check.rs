@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gatekey_core::Lease;
+
 use super::settings::{LogFormat, Settings};
 use super::{Config, ConfigError, DATA_DIR, DatabaseUrl, Mode, StoreConfig, issuers};
 
@@ -40,6 +42,12 @@ impl Settings {
             problems.push("--tokens-per-tenant: must be 1 or more".to_owned());
         }
 
+        let lease = settings.lease.map_or(Some(Lease::default()), Lease::from_seconds);
+        if lease.is_none() {
+            let (least, most) = (Lease::SECONDS.start(), Lease::SECONDS.end());
+            problems.push(format!("--lease: must be {least} to {most} seconds"));
+        }
+
         let default_format = if is_development { LogFormat::Text } else { LogFormat::Json };
         match store {
             Some(store) if problems.is_empty() => Ok(Config {
@@ -49,6 +57,7 @@ impl Settings {
                 store,
                 prefix: prefix.unwrap_or_default(),
                 tokens_per_tenant,
+                lease: lease.unwrap_or_default(),
                 drain_timeout: Duration::from_secs(settings.drain_timeout.unwrap_or(15).into()),
                 mode,
                 log_format: settings.log_format.unwrap_or(default_format),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatekey_api::IssuerSettings;
+use gatekey_core::Lease;
 use gatekey_model::TokenPrefix;
 
 pub(crate) use settings::{LogFormat, Settings};
@@ -36,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     pub(crate) prefix: TokenPrefix,
     pub(crate) tokens_per_tenant: u32,
+    pub(crate) lease: Lease,
     pub(crate) drain_timeout: Duration,
     pub(crate) mode: Mode,
     pub(crate) log_format: LogFormat,

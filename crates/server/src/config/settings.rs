@@ -80,6 +80,11 @@ pub(crate) struct Settings {
     #[serde(rename = "verifier-subject")]
     pub(crate) verifier_subjects: Vec<String>,
 
+    /// The lease, in seconds (2 to 120): for how long verifications go on without the store, and with a quarter
+    /// more, how long a delete can take when a holder of a lease does not answer. [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "GATEKEY_LEASE")]
+    pub(crate) lease: Option<u32>,
+
     /// How long running calls may take to finish after SIGTERM, in seconds; the store may take
     /// up to 10 more to close. [default: 15]
     #[arg(long, value_name = "SECONDS", env = "GATEKEY_DRAIN_TIMEOUT")]
@@ -181,6 +186,7 @@ impl Settings {
             roles_pointer: issuer.roles_pointer,
             tenant_pointer: issuer.tenant_pointer,
             verifier_subjects: issuer.verifier_subjects,
+            lease: self.lease.or(file.lease),
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
             log_format: self.log_format.or(file.log_format),
             log: self.log.or(file.log),
