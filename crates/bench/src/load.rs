@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use gatekey_proto::v1::token_service_client::TokenServiceClient;
 use gatekey_proto::v1::verify_token_request::Credential;
 use gatekey_proto::v1::{Verdict, VerifyTokenRequest};
+use sha2::{Digest, Sha256};
 use tonic::Request;
 use tonic::transport::Endpoint;
 
@@ -18,11 +19,31 @@ pub(crate) struct Shape {
     pub(crate) in_flight: usize,
 }
 
+/// Which tokens are verified, in turn.
+pub(crate) enum Asked {
+    /// These values, again and again: a replica has them in memory.
+    Values(Vec<String>),
+    /// The tokens of the filler rows, each once: a replica has to read them.
+    Rows(AtomicUsize),
+}
+
+impl Asked {
+    fn credential(&self, number: usize) -> Credential {
+        match self {
+            Self::Values(values) => Credential::TokenValue(values[number % values.len()].clone()),
+            Self::Rows(next) => {
+                let row = next.fetch_add(1, Ordering::Relaxed) + 1;
+                Credential::TokenSha256(Sha256::digest(row.to_string()).to_vec())
+            }
+        }
+    }
+}
+
 /// Verified tokens a second.
 pub(crate) async fn verify(
     address: SocketAddr,
     jwt: &str,
-    values: &Arc<Vec<String>>,
+    asked: &Arc<Asked>,
     shape: Shape,
     duration: Duration,
 ) -> f64 {
@@ -37,15 +58,12 @@ pub(crate) async fn verify(
         for _ in 0..shape.in_flight {
             let (mut client, stop, next) =
                 (TokenServiceClient::new(channel.clone()), Arc::clone(&stop), Arc::clone(&next));
-            let (values, authorization) = (Arc::clone(values), authorization.clone());
+            let (asked, authorization) = (Arc::clone(asked), authorization.clone());
             callers.push(tokio::spawn(async move {
                 let mut done = 0_u64;
                 while !stop.load(Ordering::Relaxed) {
-                    let value = &values[next.fetch_add(1, Ordering::Relaxed) % values.len()];
-                    let mut request = Request::new(VerifyTokenRequest {
-                        credential: Some(Credential::TokenValue(value.clone())),
-                        ..Default::default()
-                    });
+                    let credential = Some(asked.credential(next.fetch_add(1, Ordering::Relaxed)));
+                    let mut request = Request::new(VerifyTokenRequest { credential, ..Default::default() });
                     request.metadata_mut().insert("authorization", authorization.clone());
                     let answer = client.verify_token(request).await.expect("an answer").into_inner();
                     assert_eq!(answer.verdict(), Verdict::Active);

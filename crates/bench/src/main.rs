@@ -2,8 +2,10 @@
 //!
 //! `scripts/bench` builds the server, starts a throw-away Postgres and runs these.
 
+mod delete;
 mod echo;
 mod load;
+mod sessions;
 mod start;
 mod table;
 mod verify;
@@ -27,6 +29,21 @@ enum Bench {
         #[arg(long, default_value_t = 1_000_000)]
         rows: i64,
     },
+    /// DeleteToken with three replicas and 1, 10 and 100 holders, beside a bare commit.
+    Delete {
+        /// How many deletes for each line.
+        #[arg(long, default_value_t = 300)]
+        count: usize,
+    },
+    /// Many watching sessions on one replica: memory of each, and how long a delete waits for all.
+    Sessions {
+        /// How many connections.
+        #[arg(long, default_value_t = 100)]
+        connections: usize,
+        /// How many sessions on each.
+        #[arg(long, default_value_t = 100)]
+        each: usize,
+    },
     /// The bare echo server that `verify` compares with; it is started by it.
     #[command(hide = true)]
     Echo,
@@ -37,6 +54,8 @@ async fn main() {
     match Cli::parse().bench {
         Bench::Start => start::run().await,
         Bench::Verify { rows } => verify::run(rows).await,
+        Bench::Delete { count } => delete::run(count).await,
+        Bench::Sessions { connections, each } => sessions::run(connections, each).await,
         Bench::Echo => echo::serve().await,
     }
 }

@@ -30,3 +30,17 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
+
+/// The value below which this share of the values lies, at least one.
+pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "few values, and a share between 0 and 1"
+    )]
+    let place = ((values.len() as f64 * share).ceil() as usize).clamp(1, values.len());
+    values[place - 1]
+}

@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 
 const ROUNDS: usize = 20;
 const CREATORS: u32 = 16;
+/// Short, since a delete after a kill waits for the leases of the process before.
+const LEASE: [&str; 2] = ["--lease", "2"];
 /// The kill comes after so many acknowledged creates, more in each round.
 const FIRST_KILL_AFTER: usize = 10;
 
@@ -87,7 +89,7 @@ async fn nothing_acknowledged_is_lost(folder: &TempDir, start: Start) {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_keeps_what_it_acknowledged() {
     let folder = TempDir::new().expect("a folder");
-    let start = Start::in_folder(folder.path());
+    let start = Start::in_folder(folder.path()).args(LEASE);
     nothing_acknowledged_is_lost(&folder, start).await;
 }
 
@@ -96,6 +98,6 @@ async fn postgres_keeps_what_it_acknowledged() {
     let folder = TempDir::new().expect("a folder");
     let database = Database::new().await;
     database.migrate();
-    let start = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url]);
+    let start = Start::in_folder(folder.path()).args(LEASE).args(["--dev", "--database-url", &database.url]);
     nothing_acknowledged_is_lost(&folder, start).await;
 }

@@ -21,7 +21,7 @@ async fn a_postgres_outage_is_unavailable_and_passes() {
     let migrated =
         std::process::Command::new(gatekey()).args(["migrate", "--database-url", &database.url]).status();
     assert!(migrated.expect("it runs").success());
-    let server = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url]).start();
+    let server = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url, "--lease", "2"]).start();
     let client = server.client(folder.path(), &["developer", "verifier"], "acme");
     let (token, value) = client.create_batch("survivor").await;
     let request = HealthCheckRequest { service: "gatekey.v1.TokenService".to_owned() };
@@ -32,6 +32,8 @@ async fn a_postgres_outage_is_unavailable_and_passes() {
         next.expect("the watch goes on").expect("no error").status()
     };
     assert_eq!(next_phase().await, ServingStatus::Serving);
+    let (_, hot) = client.create_batch("in memory").await;
+    assert_eq!(client.verdict(&hot).await, Verdict::Active);
 
     cluster.stop();
     let started = Instant::now();
@@ -47,6 +49,15 @@ async fn a_postgres_outage_is_unavailable_and_passes() {
         );
     }
     assert!(started.elapsed() < BOUNDED, "took {:?}", started.elapsed());
+    // What is in memory goes on while the lease lives, and is never more than that.
+    let cut_off = loop {
+        match client.verify(&hot).await {
+            Ok(answer) => assert_eq!(answer.verdict(), Verdict::Active),
+            Err(status) => break status,
+        }
+        assert!(started.elapsed() < BOUNDED, "a lease of 2 seconds lives after {:?}", started.elapsed());
+    };
+    assert_eq!(reason(&cut_off), "gatekey/STORE_UNAVAILABLE");
     assert_eq!(next_phase().await, ServingStatus::NotServing);
     let alive = health.check(HealthCheckRequest::default()).await.expect("an answer");
     assert_eq!(alive.get_ref().status(), ServingStatus::Serving, "alive, though not ready");

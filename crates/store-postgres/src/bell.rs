@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use gatekey_core::{Bell, Ring, StoreError};
 use sqlx::postgres::PgListener;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::PostgresOptions;
@@ -36,6 +37,16 @@ impl PostgresBell {
             Ok(Self { listener: Some(listener), trouble })
         };
         timeout(options.operation_timeout, open).await.map_err(|_| Fault::TimedOut).flatten()
+    }
+}
+
+impl Drop for PostgresBell {
+    fn drop(&mut self) {
+        // It says good-bye to the server in a task of its own, and panics where it can't have one. There the
+        // process is about to end.
+        if Handle::try_current().is_err() {
+            std::mem::forget(self.listener.take());
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) enum Fault {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// Something went wrong on this connection before.
-    #[error("the line is broken")]
+    #[error("the connection broke before")]
     Broken,
     #[error("no answer within the operation's time")]
     TimedOut,

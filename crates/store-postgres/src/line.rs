@@ -41,8 +41,7 @@ impl PostgresLine {
         // without another word to the server, so that no later call can take that one's answer for its own.
         // What the server was doing is ended by its own timeouts; a commit that arrived stands.
         let mut connection = self.connection.take().ok_or(Fault::Broken).map_err(store_error)?;
-        let outcome =
-            timeout(self.limit, work(&mut connection)).await.map_err(|_| Fault::TimedOut).flatten();
+        let outcome = timeout(self.limit, work(&mut connection)).await.map_err(|_| Fault::TimedOut).flatten();
         match outcome {
             Ok(_) => self.connection = Some(connection),
             Err(ref fault) if is_unavailable(fault) => self.trouble.note(),

@@ -35,12 +35,7 @@ pub(crate) async fn commit_row(
 }
 
 /// Leaves what the row confirms as it is. False if there is no row.
-async fn update_row(
-    connection: &mut PgConnection,
-    id: ReplicaId,
-    n: u64,
-    lease: i64,
-) -> Result<bool, Fault> {
+async fn update_row(connection: &mut PgConnection, id: ReplicaId, n: u64, lease: i64) -> Result<bool, Fault> {
     let updated = sqlx::query("UPDATE replica SET n = $2, lease_ms = $3 WHERE id = $1")
         .bind(rows::stored_replica_id(id))
         .bind(n.cast_signed())
@@ -130,10 +125,8 @@ pub(crate) async fn rows(
     connection: &mut PgConnection,
     positions: Vec<Position>,
 ) -> Result<ReplicaRows, Fault> {
-    let (numbers, nonces): (Vec<i64>, Vec<i64>) = positions
-        .iter()
-        .map(|position| (position.seq.get(), rows::stored_nonce(position.nonce)))
-        .unzip();
+    let (numbers, nonces): (Vec<i64>, Vec<i64>) =
+        positions.iter().map(|position| (position.seq.get(), rows::stored_nonce(position.nonce))).unzip();
     let read: Vec<ReplicaRow> = sqlx::query_as(include_str!("sql/replica_rows.sql"))
         .bind(numbers)
         .bind(nonces)

@@ -167,7 +167,9 @@ mod tests {
 
     #[test]
     fn a_lease_is_never_stored_shorter_than_it_is() {
-        for (nanoseconds, milliseconds) in [(1, 1), (1_000_000, 1), (1_000_001, 2), (u64::MAX, 18_446_744_073_710)] {
+        for (nanoseconds, milliseconds) in
+            [(1, 1), (1_000_000, 1), (1_000_001, 2), (u64::MAX, 18_446_744_073_710)]
+        {
             assert_eq!(stored_lease(Duration::from_nanos(nanoseconds)), milliseconds);
         }
         assert_eq!(stored_lease(Duration::MAX), i64::MAX);

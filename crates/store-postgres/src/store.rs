@@ -160,7 +160,8 @@ impl LeaseStore for PostgresStore {
     }
 
     async fn renew_reads(&self) {
-        self.verify
-            .replace(|| pool(&self.server, &self.options, self.options.max_connections, self.trouble.clone()));
+        self.verify.replace(|| {
+            pool(&self.server, &self.options, self.options.max_connections, self.trouble.clone())
+        });
     }
 }

@@ -126,9 +126,5 @@ pub(crate) async fn append(
     if marked.rows_affected() != 1 {
         return Err(Fault::Impossible("a found token that can't be marked"));
     }
-    Ok(Revocation {
-        position: rows::position(&row)?,
-        repeated: false,
-        max_lease: rows::lease(max_lease_ms)?,
-    })
+    Ok(Revocation { position: rows::position(&row)?, repeated: false, max_lease: rows::lease(max_lease_ms)? })
 }

@@ -108,10 +108,7 @@ impl TokenStore for SqliteStore {
             }
         };
         self.database
-            .write_then(
-                move |connection| revoke::revoke(connection, tenant, id, nonce, act).boxed(),
-                written,
-            )
+            .write_then(move |connection| revoke::revoke(connection, tenant, id, nonce, act).boxed(), written)
             .await
     }
 

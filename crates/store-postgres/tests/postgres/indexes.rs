@@ -1,4 +1,4 @@
-//! The two statements that are run most use their indexes: read from Postgres's own plans, for any
+//! The statements that are run most use their indexes: read from Postgres's own plans, for any
 //! parameters and for these.
 
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -34,6 +34,7 @@ async fn look_ups_and_lists_use_their_indexes() {
     sqlx::raw_sql(FILL).execute(&mut connection).await.expect("fills");
     for (name, parameters, sql) in [
         ("find", "bytea, bigint, bigint", include_str!("../../src/sql/find_by_digest.sql")),
+        ("rows", "bigint[], bigint[]", include_str!("../../src/sql/replica_rows.sql")),
         ("list", "text, timestamptz, bigint, bigint", include_str!("../../src/sql/list_tokens.sql")),
     ] {
         let prepare = format!("PREPARE {name} ({parameters}) AS {sql}");
@@ -49,6 +50,9 @@ async fn look_ups_and_lists_use_their_indexes() {
         assert!(find.contains("token_digest_key"), "{mode}: {find}");
         assert!(find.contains("revocation_log_pkey"), "{mode}: {find}");
         assert!(!find.contains("Seq Scan on token"), "{mode}: {find}");
+        let rows = plan(&mut connection, "EXPLAIN EXECUTE rows('{3, 6}', '{3, 6}')".to_owned()).await;
+        assert_eq!(rows.matches("revocation_log_pkey").count(), 2, "{mode}: {rows}");
+        assert!(!rows.contains("Seq Scan on revocation_log"), "{mode}: {rows}");
         for cursor in ["NULL, NULL", "now() - interval '1 day', 5"] {
             let list = plan(&mut connection, format!("EXPLAIN EXECUTE list('tenant 7', {cursor}, 26)")).await;
             assert!(list.contains("Index Scan using token_listing"), "{mode}: {list}");

@@ -1,10 +1,15 @@
 //! A store that has no room left.
 
-use gatekey_core::{NewToken, RevocationLog, StoreError, TokenStore};
+use std::time::Duration;
+
+use gatekey_core::{LeaseStore, NewToken, RevocationLog, StoreError, TokenStore};
+use gatekey_lease::ReplicaId;
 use gatekey_model::Token;
 use gatekey_store_sqlite::{SqliteOptions, SqliteStore};
 
 use crate::folder::{Folder, acme, create, new_token, revoke};
+
+const LEASE: Duration = Duration::from_secs(10);
 
 async fn open(folder: &Folder, pages: u32) -> SqliteStore {
     let options = SqliteOptions { max_page_count: Some(pages), ..SqliteOptions::new(folder.file()) };
@@ -28,6 +33,8 @@ async fn fill(store: &SqliteStore) -> Vec<Token> {
 async fn a_full_store_says_so_and_keeps_what_it_has() {
     let folder = Folder::create();
     let store = open(&folder, 60).await;
+    let mut line = store.open_line().await.expect("a line");
+    line.commit_row(ReplicaId(7), 1, LEASE).await.expect("there is room");
     let tokens = fill(&store).await;
     assert!(tokens.len() > 10, "{}", tokens.len());
     for _ in 0..3 {
@@ -37,6 +44,9 @@ async fn a_full_store_says_so_and_keeps_what_it_has() {
         };
         assert!(matches!(store.insert_token(long).await, Err(StoreError::Full(_))));
     }
+    // The lease goes on.
+    assert!(!line.commit_row(ReplicaId(7), 2, LEASE).await.expect("an answer"));
+    line.head().await.expect("an answer");
     // A revocation may still fit into the last pages, or not: then it says so as well.
     let mut live: Vec<Token> = tokens.clone();
     let mut revoked = 0;

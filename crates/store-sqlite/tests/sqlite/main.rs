@@ -5,6 +5,7 @@ mod files;
 mod folder;
 mod full;
 mod indexes;
+mod leases;
 mod migrations;
 #[cfg(unix)]
 mod names;
