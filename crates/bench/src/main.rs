@@ -28,6 +28,9 @@ enum Bench {
         /// How many tokens are in the store for the comparison of sizes.
         #[arg(long, default_value_t = 1_000_000)]
         rows: i64,
+        /// How many pairs of runs for each line.
+        #[arg(long, default_value_t = 5)]
+        pairs: usize,
     },
     /// DeleteToken with three replicas and 1, 10 and 100 holders, beside a bare commit.
     Delete {
@@ -53,7 +56,7 @@ enum Bench {
 async fn main() {
     match Cli::parse().bench {
         Bench::Start => start::run().await,
-        Bench::Verify { rows } => verify::run(rows).await,
+        Bench::Verify { rows, pairs } => verify::run(rows, pairs).await,
         Bench::Delete { count } => delete::run(count).await,
         Bench::Sessions { connections, each } => sessions::run(connections, each).await,
         Bench::Echo => echo::serve().await,

@@ -14,7 +14,6 @@ use tempfile::TempDir;
 use crate::load::{Asked, Shape, verify};
 use crate::table::{Line, median, print};
 
-const PAIRS: usize = 5;
 const EACH: Duration = Duration::from_secs(3);
 const SHAPES: [Shape; 3] = [
     Shape { connections: 1, in_flight: 1 },
@@ -67,7 +66,7 @@ impl Filled {
         let database = Database::new().await;
         database.migrate();
         fill(&database.url, rows).await;
-        let start = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url]);
+        let start = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url, "--log", "info"]);
         let server = start.start();
         let client = server.client(folder.path(), &["developer"], "acme");
         let values = create(&client, VERIFIED).await;
@@ -111,7 +110,8 @@ async fn fill(url: &str, rows: i64) {
     .expect("rows");
 }
 
-pub(crate) async fn run(rows: i64) {
+/// `pairs` of runs for each line.
+pub(crate) async fn run(rows: i64, pairs: usize) {
     eprintln!("filling {FEW} and {rows} rows");
     let few = Filled::with(FEW).await;
     let many = Filled::with(rows).await;
@@ -120,9 +120,9 @@ pub(crate) async fn run(rows: i64) {
     let mut lines = Vec::new();
     for shape in SHAPES {
         let Shape { connections, in_flight } = shape;
-        eprintln!("{connections} connections with {in_flight} calls in flight: {PAIRS} rounds");
+        eprintln!("{connections} connections with {in_flight} calls in flight: {pairs} rounds");
         let (mut echoes, mut hot, mut of_few, mut of_many) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..PAIRS {
+        for _ in 0..pairs {
             echoes.push(verify(echo.address, &few_jwt, &few.hot, shape, EACH).await);
             hot.push(verify(few.server.grpc, &few_jwt, &few.hot, shape, EACH).await);
             of_few.push(verify(few.server.grpc, &few_jwt, &few.cold, shape, COLD).await);

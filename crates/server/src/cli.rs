@@ -25,6 +25,22 @@ Every flag can be given in the environment too (its GATEKEY_ name is shown) and 
 --config, under the flag's name without the dashes. A flag goes before the environment, and the
 environment before the file.";
 
+const CANARY: &str = "\
+Examples:
+  GATEKEY_JWT=$(gatekey dev-token) gatekey canary --count 10
+      Ten rounds at the development server of this folder.
+  gatekey canary --endpoint http://gatekey-0:50051 --endpoint http://gatekey-1:50051 \\
+      --jwt-file /var/run/secrets/gatekey/jwt
+      For as long as it is left running, at each server by itself.
+
+Each round creates a token named \"gatekey canary\", has it accepted from a cache of the canary's own
+and by every endpoint, deletes it, and asks all of them again at once. It prints a line of JSON for
+each round and for each answer that must not be, and a summary at the end: after --count rounds, or
+at SIGINT or SIGTERM. What it made is deleted before it ends.
+
+Exit code 0: all is well. 1: a token was accepted after its delete had returned, which ends it at
+once; or a good token was rejected; or no round succeeded. 2: a setting is wrong.";
+
 /// API tokens for the programs of your customers: create, list, delete and verify them over gRPC.
 #[derive(Debug, Parser)]
 #[command(name = "gatekey", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
@@ -46,6 +62,9 @@ pub(crate) enum Command {
     DevToken(DevToken),
     /// Ask a running server for its health: exit code 0 if it is SERVING. For containers.
     Health(Health),
+    /// Show that revocation is strict in a running installation: create, cache, delete and probe, round after round.
+    #[command(after_help = CANARY)]
+    Canary(Canary),
 }
 
 /// The settings of the store, and no others.
@@ -143,6 +162,29 @@ pub(crate) struct Health {
     /// How long to wait for an answer, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) timeout: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Canary {
+    /// A server, as in http://HOST:PORT; may be given several times. In the environment, with commas in between.
+    #[arg(
+        long = "endpoint",
+        value_name = "URL",
+        env = "GATEKEY_ENDPOINT",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:50051"
+    )]
+    pub(crate) endpoints: Vec<String>,
+    /// A file that holds a JWT with a tenant and the roles developer and verifier. It is read for each call, so that
+    /// the JWT can be renewed. Or put the JWT itself into the environment: GATEKEY_JWT.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_JWT_FILE")]
+    pub(crate) jwt_file: Option<PathBuf>,
+    /// The pause between two rounds, in seconds; 0.5 is half a second.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub(crate) interval: f64,
+    /// End after so many rounds.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The program `gatekey`: reads what it is asked to do, does it, and says how it went by its exit code
 //! (0: well, 1: it failed, 2: it was asked for something that can't be).
 
+mod canary;
 mod cli;
 mod config;
 mod dev_key;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
             Command::Migrate(settings) => migrate::run(settings.into()).await,
             Command::DevToken(request) => dev_token::run(&request),
             Command::Health(request) => health::run(&request).await,
+            Command::Canary(request) => canary::run(&request).await,
         }
     });
     // What is still running had its time to drain.

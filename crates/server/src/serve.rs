@@ -30,6 +30,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let dev_key = dev_key(&config)?;
     let opened = store::open(&config.store).await?;
+    opened.report().await;
     let revocations = Revocations::start(opened.shared(), Arc::new(SystemClock), config.lease)
         .map_err(|cause| Failure::run("no random numbers", cause))?;
     let surface = surface(&config, dev_key.as_ref(), opened.shared(), revocations.clone()).await?;
@@ -175,19 +176,19 @@ async fn follow_lease(revocations: Revocations, readiness: Readiness) {
 }
 
 /// SIGTERM and SIGINT.
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|cause| Failure::run("signals can't be listened to", cause));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
     /// Waits for the next of either.
-    async fn first(&mut self) {
+    pub(crate) async fn first(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gatekey_core::Store;
-use gatekey_store_postgres::{PostgresOptions, PostgresStore};
+use gatekey_store_postgres::{PostgresOptions, PostgresStore, Replication};
 use gatekey_store_sqlite::{SqliteOptions, SqliteStore};
+
+use tracing::{info, warn};
 
 use crate::Failure;
 use crate::config::{DatabaseUrl, StoreConfig};
@@ -22,6 +24,16 @@ impl OpenStore {
         match self {
             Self::Sqlite(store) => Arc::<SqliteStore>::clone(store),
             Self::Postgres(store) => Arc::<PostgresStore>::clone(store),
+        }
+    }
+
+    /// Says how durable what is acknowledged is, where that is not this process's own affair.
+    pub(crate) async fn report(&self) {
+        let Self::Postgres(store) = self else { return };
+        match store.replication().await {
+            Ok(replication @ Replication::Unattached { .. }) => warn!(%replication, "replication"),
+            Ok(replication) => info!(%replication, "replication"),
+            Err(cause) => warn!(?cause, "the state of replication can't be read"),
         }
     }
 

@@ -26,6 +26,10 @@ impl ConfigError {
     pub(crate) fn one(problem: impl Into<String>) -> Self {
         Self(vec![problem.into()])
     }
+
+    pub(crate) fn all(problems: Vec<String>) -> Self {
+        Self(problems)
+    }
 }
 
 /// Settings that were checked and fit together.

@@ -72,6 +72,8 @@ fn every_problem_names_its_flag_and_what_is_right() {
         (with_issuer(&["--tenant-pointer", "t"]), "--tenant-pointer: must be a JSON pointer"),
         (vec!["--token-prefix", "G"], "--token-prefix: a token prefix has 2 to 8 characters"),
         (vec!["--tokens-per-tenant", "0"], "--tokens-per-tenant: must be 1 or more"),
+        (vec!["--lease", "1"], "--lease: must be 2 to 120 seconds"),
+        (vec!["--lease", "121"], "--lease: must be 2 to 120 seconds"),
         (vec!["--database-connections", "0"], "--database-connections: must be 1 to 1000"),
         (vec!["--database-url", "mysql://db"], "--database-url: must be sqlite:FILE"),
         (vec!["--database-url", "sqlite::memory:"], "--database-url: must be sqlite:FILE"),
@@ -137,6 +139,7 @@ jwks = "https://a.example/keys"
 roles-pointer = "/r"
 tenant-pointer = "/t"
 verifier-subject = ["one", "two"]
+lease = 30
 drain-timeout = 9
 log-format = "text"
 log = "debug"
@@ -155,6 +158,7 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
     assert_eq!(config.grpc_addr.port(), 1);
     assert_eq!(config.prefix.as_str(), "flag");
     assert_eq!(config.tokens_per_tenant, 7);
+    assert_eq!(config.lease.get(), Duration::from_secs(30));
     assert_eq!(config.drain_timeout, Duration::from_secs(9));
     assert_eq!((config.log_format, config.log.as_str()), (LogFormat::Text, "debug"));
     assert!(
