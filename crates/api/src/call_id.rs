@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::{Instrument, debug, info_span};
@@ -34,14 +33,20 @@ impl FromIterator<String> for KnownPaths {
 }
 
 /// Takes the id that came with the call, or makes one; opens the call's span; sends the id back.
-pub(crate) async fn identify(State(paths): State<KnownPaths>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn identify<F: Future<Output = Response>>(
+    paths: &KnownPaths,
+    mut request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let id = given(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
     let span = info_span!("call", id, path = paths.known(request.uri().path()));
     request.extensions_mut().insert(CallId(id.clone()));
     let started = std::time::Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = answer(request).instrument(span.clone()).await;
     span.in_scope(|| debug!(elapsed_us = started.elapsed().as_micros(), "answered"));
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(mut id) = HeaderValue::from_str(&id) {
+        // No two are the same: so that HPACK keeps none of them in its table (RFC 7541 section 7.1.3).
+        id.set_sensitive(true);
         response.headers_mut().insert(HEADER, id);
     }
     response

@@ -1,7 +1,7 @@
 //! The HTTP port. For now the probes: `/livez` and `/readyz`.
 
-use axum::extract::State;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -26,7 +26,10 @@ pub fn router(readiness: Readiness, only_local: bool) -> Router {
         .with_state(readiness);
     let router = if only_local { router.layer(from_fn(loopback::only_local)) } else { router };
     let paths = KnownPaths::from_iter(["/livez", "/readyz"].map(str::to_owned));
-    router.layer(from_fn_with_state(paths, call_id::identify))
+    router.layer(from_fn(move |request: Request, next: Next| {
+        let paths = paths.clone();
+        async move { call_id::identify(&paths, request, |request| next.run(request)).await }
+    }))
 }
 
 /// Serves the routes until `stop` resolves and what runs then is finished.

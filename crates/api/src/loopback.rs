@@ -15,12 +15,17 @@ use crate::{ApiError, grpc, http::JsonError};
 pub(crate) async fn only_local(request: Request, next: Next) -> Response {
     match check(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(error) if grpc::is_grpc(request.headers()) => error.into_status().into_http(),
-        Err(error) => JsonError(error).into_response(),
+        Err(error) => refuse(request.headers(), error),
     }
 }
 
-fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+/// Says no in the words of the call's protocol.
+pub(crate) fn refuse(headers: &HeaderMap, error: ApiError) -> Response {
+    if grpc::is_grpc(headers) { error.into_status().into_http() } else { JsonError(error).into_response() }
+}
+
+/// Whether a call is a local one, as far as it can be seen in it.
+pub(crate) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
     let refused = |why| Err(ApiError::new(ErrorReason::LoopbackOnly).because(why));
     if headers.keys().any(|name| is_forwarding(name.as_str())) {
         return refused("the call has forwarding headers");

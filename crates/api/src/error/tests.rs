@@ -18,9 +18,9 @@ const RULES: [Rule; 16] = [
     Rule::TokenRequired,
     Rule::TokenSha256Invalid,
     Rule::PositionInvalid,
+    Rule::NameHoldsTokenValue,
     Rule::HolderInvalid,
     Rule::WatchEventInvalid,
-    Rule::NameHoldsTokenValue,
 ];
 
 /// `ResourceExhausted` as `RESOURCE_EXHAUSTED`.

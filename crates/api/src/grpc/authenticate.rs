@@ -3,9 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use gatekey_core::Caller;
+use http::HeaderMap;
 
 use crate::{ApiError, Authenticator};
 
@@ -23,21 +22,12 @@ pub fn is_public(path: &str) -> bool {
     service.is_some_and(|service| PUBLIC.contains(&service))
 }
 
-pub(super) async fn authenticate(
-    State(authenticator): State<Arc<Authenticator>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if !is_public(request.uri().path()) {
-        match authenticator.caller(request.headers()).await {
-            Ok(caller) => request.extensions_mut().insert(caller),
-            Err(error) => {
-                log_refusal(&REFUSALS, &error);
-                return error.into_status().into_http();
-            }
-        };
-    }
-    next.run(request).await
+/// The caller of a call that is not public.
+pub(super) async fn caller(
+    authenticator: &Authenticator,
+    headers: &HeaderMap,
+) -> Result<Arc<Caller>, ApiError> {
+    authenticator.caller(headers).await.inspect_err(|error| log_refusal(&REFUSALS, error))
 }
 
 /// A second of strangers has at most this many lines in the log, and one that counts the others.
@@ -128,12 +118,8 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-    use axum::middleware::from_fn_with_state;
-    use axum::routing::any;
     use gatekey_core::SystemClock;
     use gatekey_proto::v1::ErrorReason;
-    use tower::ServiceExt;
 
     use super::*;
     use crate::auth::tests::log::Log;
@@ -231,16 +217,12 @@ mod tests {
     async fn a_stranger_is_logged_without_what_they_sent() {
         let (log, _guard) = Log::start();
         let authenticator = Authenticator::new(Vec::new(), Arc::new(SystemClock)).await.expect("no issuers");
-        let door = axum::Router::new()
-            .fallback(any(|| async { "inside" }))
-            .layer(from_fn_with_state(Arc::new(authenticator), authenticate));
-        let call = Request::builder()
-            .uri("/gatekey.v1.TokenService/hunter2?hunter2")
-            .header("authorization", "Bearer hunter2.hunter2.hunter2")
-            .header("user-agent", "hunter2");
-        let call = call.body(Body::empty()).expect("a call");
-        let answer = door.oneshot(call).await.expect("an answer");
-        assert_eq!(answer.headers()["grpc-status"], "16");
+        let headers = HeaderMap::from_iter([
+            (http::header::AUTHORIZATION, http::HeaderValue::from_static("Bearer hunter2.hunter2.hunter2")),
+            (http::header::USER_AGENT, http::HeaderValue::from_static("hunter2")),
+        ]);
+        let refused = caller(&authenticator, &headers).await.expect_err("nobody vouches for it");
+        assert_eq!(refused.reason(), ErrorReason::CredentialsInvalid);
         let lines = log.of("gatekey_api::grpc::authenticate");
         let start = "INFO gatekey_api::grpc::authenticate ";
         assert!(lines.starts_with(start) && lines.contains(r#"reason="CREDENTIALS_INVALID""#), "{lines}");

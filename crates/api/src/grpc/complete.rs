@@ -1,8 +1,6 @@
 //! Gives every error of Gatekey's services the form of the error table, those that tonic itself makes
 //! included: a message that can't be decoded or is too long, a method that does not exist.
 
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use gatekey_proto::v1::ErrorReason;
 use http::HeaderMap;
@@ -13,11 +11,14 @@ use crate::ApiError;
 /// The services whose errors are ours. Health and reflection answer as their protocols say.
 const OURS: &str = "/gatekey.";
 
-pub(super) async fn complete(request: Request, next: Next) -> Response {
-    let ours = request.uri().path().starts_with(OURS);
-    let response = next.run(request).await;
+/// Whether errors of the method at this path have to come from the table.
+pub(super) fn is_ours(path: &str) -> bool {
+    path.starts_with(OURS)
+}
+
+pub(super) fn complete(response: Response) -> Response {
     match foreign_error(response.headers()) {
-        Some(status) if ours => {
+        Some(status) => {
             let error = translate(&status);
             tracing::info!(
                 reason = error.reason_name(),
@@ -26,7 +27,7 @@ pub(super) async fn complete(request: Request, next: Next) -> Response {
             );
             error.into_status().into_http()
         }
-        _ => response,
+        None => response,
     }
 }
 

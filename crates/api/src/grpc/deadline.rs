@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use gatekey_core::boottime;
 use gatekey_lease::Moment;
@@ -21,12 +20,15 @@ pub(super) struct Deadline(pub(super) Moment);
 /// The answer needs this long to get to the caller.
 const TRAVEL: Duration = Duration::from_millis(100);
 
-pub(super) async fn keep(mut request: Request, next: Next) -> Response {
-    let Some(given) = grpc_timeout(request.headers()) else { return next.run(request).await };
+pub(super) async fn keep<F: Future<Output = Response>>(
+    mut request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
+    let Some(given) = grpc_timeout(request.headers()) else { return answer(request).await };
     let within = answer_within(given);
     request.extensions_mut().insert(Deadline(boottime().plus(within)));
     // Half of what is left for whoever can say more at the deadline than that it passed.
-    match timeout(within + given.saturating_sub(within) / 2, next.run(request)).await {
+    match timeout(within + given.saturating_sub(within) / 2, answer(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::new(ErrorReason::DeadlineExceeded).into_status().into_http(),
     }

@@ -5,6 +5,7 @@
 mod authenticate;
 mod complete;
 mod deadline;
+mod door;
 mod health;
 mod public_streams;
 mod revocation_service;
@@ -13,7 +14,7 @@ mod token_service;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use gatekey_core::{Call, Caller, Error as CoreError, Revocations, Tokens};
 use gatekey_proto::health::health_server::HealthServer;
 use gatekey_proto::v1::ErrorReason;
@@ -27,10 +28,11 @@ use tonic::service::Routes;
 use tonic::{Request, Status};
 
 use deadline::Deadline;
+use door::Door;
 
-use crate::call_id::{self, CallId, KnownPaths};
+use crate::call_id::{CallId, KnownPaths};
 use crate::connections::Acceptor;
-use crate::{ApiError, Authenticator, Readiness, loopback};
+use crate::{ApiError, Authenticator, Readiness};
 
 pub use authenticate::is_public;
 
@@ -68,7 +70,7 @@ pub struct Surface {
 #[must_use]
 pub fn routes(surface: Surface) -> Routes {
     let Surface { tokens, revocations, authenticator, readiness, only_local } = surface;
-    let streams = readiness.clone();
+    let door_readiness = readiness.clone();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(gatekey_proto::FILE_DESCRIPTOR_SET)
@@ -93,14 +95,8 @@ pub fn routes(surface: Surface) -> Routes {
         // Python's client speaks only this one.
         .add_service(reflection().build_v1alpha().expect(decodes));
 
-    let router = services.routes().into_axum_router();
-    let router = router
-        .layer(from_fn_with_state(streams, public_streams::end_on_drain))
-        .layer(from_fn_with_state(authenticator, authenticate::authenticate))
-        .layer(from_fn(deadline::keep))
-        .layer(from_fn(complete::complete));
-    let router = if only_local { router.layer(from_fn(loopback::only_local)) } else { router };
-    Routes::from(router.layer(from_fn_with_state(paths(), call_id::identify)))
+    let door = Arc::new(Door { paths: paths(), only_local, authenticator, readiness: door_readiness });
+    Routes::from(services.routes().into_axum_router().layer(from_fn_with_state(door, door::pass)))
 }
 
 /// The paths of every method in the contract.

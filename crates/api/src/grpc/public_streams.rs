@@ -2,28 +2,16 @@
 //! watches end by themselves; a reflection stream ends when its requests do.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::Request;
 use futures_util::StreamExt;
 
-use super::authenticate::is_public;
 use crate::{Phase, Readiness};
 
-pub(super) async fn end_on_drain(
-    State(readiness): State<Readiness>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if !is_public(request.uri().path()) {
-        return next.run(request).await;
-    }
+pub(super) fn end_on_drain(readiness: &Readiness, request: Request) -> Request {
     let mut phases = readiness.follow();
     let draining = async move {
         // An error means that nobody is left to change the phase: the end, too.
         phases.wait_for(|phase| *phase == Phase::Draining).await.ok();
     };
-    let request =
-        request.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(draining))));
-    next.run(request).await
+    request.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(draining))))
 }
