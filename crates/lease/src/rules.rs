@@ -54,6 +54,8 @@ pub enum Rule {
     NewerStreamReplaces,
     /// A holder ends its lease before it says Hello.
     HelloEndsLease,
+    /// A holder ends its lease before it carries a Reset out.
+    ResetEndsLease,
     /// A positive answer's snapshot contains the position at which the replica stood when it sent the read.
     ReadContainsApplied,
 }

@@ -44,6 +44,8 @@ pub(crate) async fn revoke(
         // Nothing was written; the transaction ends when it is dropped.
         return Ok(None);
     };
+    // Of a repeated delete too: by writing it proves, as the first one may have failed to, that the tombstone is on
+    // the synchronous standby. Without it a failover could lose a delete that was answered with OK.
     let outcome = if token.revoked.is_some() { Outcome::Repeated } else { Outcome::Done };
     let at = act.at;
     let entry = AuditEntry { act, action: Action::Delete, token_id: Some(id.get()), outcome };

@@ -64,11 +64,20 @@ impl Holder {
         vec![HolderEffect::Drop(digests), self.ack(position)]
     }
 
+    /// The lease ends with the history that it was for. The new position may lie before what others have
+    /// confirmed already, so that an answer of then is let in which they take for dropped: under a grant from
+    /// after the Reset it is told again, under an older one it never would be.
     fn reset(&mut self, id: u64, position: Position) -> Vec<HolderEffect> {
+        let mut effects = Vec::new();
+        if self.rules.keep(Rule::ResetEndsLease) {
+            self.asked.clear();
+            effects.extend(self.lease(Moment::NEVER));
+        }
         self.flights.reset();
         self.position = Some(position);
         self.resets = id;
-        vec![HolderEffect::Clear, self.ack(position)]
+        effects.extend([HolderEffect::Clear, self.ack(position)]);
+        effects
     }
 
     fn ack(&self, position: Position) -> HolderEffect {

@@ -20,7 +20,8 @@ fn connected() -> Holder {
     assert_eq!(holder.connected(), expected);
     let ack = HolderEffect::Send(Up::Ack { position: position(0), reset: 1 });
     let reset = Down::Reset { id: 1, position: position(0) };
-    assert_eq!(holder.receive(at(0), reset), vec![HolderEffect::Clear, ack]);
+    let expected = vec![HolderEffect::Lease(Moment::NEVER), HolderEffect::Clear, ack];
+    assert_eq!(holder.receive(at(0), reset), expected);
     holder
 }
 
