@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tracing::{Instrument, debug, info_span};
+use tracing::{Span, debug, info_span};
 use uuid::Uuid;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,24 +33,37 @@ impl FromIterator<String> for KnownPaths {
     }
 }
 
-/// Takes the id that came with the call, or makes one; opens the call's span; sends the id back.
-pub(crate) async fn identify<F: Future<Output = Response>>(
-    paths: &KnownPaths,
-    mut request: Request,
-    answer: impl FnOnce(Request) -> F,
-) -> Response {
-    let id = given(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
-    let span = info_span!("call", id, path = paths.known(request.uri().path()));
-    request.extensions_mut().insert(CallId(id.clone()));
-    let started = std::time::Instant::now();
-    let mut response = answer(request).instrument(span.clone()).await;
-    span.in_scope(|| debug!(elapsed_us = started.elapsed().as_micros(), "answered"));
-    if let Ok(mut id) = HeaderValue::from_str(&id) {
-        // No two are the same: so that HPACK keeps none of them in its table (RFC 7541 section 7.1.3).
-        id.set_sensitive(true);
-        response.headers_mut().insert(HEADER, id);
+/// A call that has its id, until it is answered.
+pub(crate) struct Identified {
+    id: String,
+    span: Span,
+    started: Instant,
+}
+
+impl Identified {
+    /// Takes the id that came with the call, or makes one; opens the call's span.
+    pub(crate) fn of(paths: &KnownPaths, request: &mut Request) -> Self {
+        let id = given(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
+        let span = info_span!("call", id, path = paths.known(request.uri().path()));
+        request.extensions_mut().insert(CallId(id.clone()));
+        Self { id, span, started: Instant::now() }
     }
-    response
+
+    /// In which all that is logged for the call has its id.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Sends the id back.
+    pub(crate) fn end(self, mut response: Response) -> Response {
+        self.span.in_scope(|| debug!(elapsed_us = self.started.elapsed().as_micros(), "answered"));
+        if let Ok(mut id) = HeaderValue::try_from(self.id) {
+            // No two are the same: so that HPACK keeps none of them in its table (RFC 7541 section 7.1.3).
+            id.set_sensitive(true);
+            response.headers_mut().insert(HEADER, id);
+        }
+        response
+    }
 }
 
 /// The id that the caller gave, if it has the usual form. A token value does not: it has underscores.

@@ -9,8 +9,9 @@ use gatekey_proto::v1::ErrorReason;
 use http::{StatusCode, header};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tracing::Instrument;
 
-use crate::call_id::{self, KnownPaths};
+use crate::call_id::{Identified, KnownPaths};
 use crate::connections::Acceptor;
 use crate::{ApiError, Readiness, loopback};
 
@@ -28,7 +29,12 @@ pub fn router(readiness: Readiness, only_local: bool) -> Router {
     let paths = KnownPaths::from_iter(["/livez", "/readyz"].map(str::to_owned));
     router.layer(from_fn(move |request: Request, next: Next| {
         let paths = paths.clone();
-        async move { call_id::identify(&paths, request, |request| next.run(request)).await }
+        async move {
+            let mut request = request;
+            let identified = Identified::of(&paths, &mut request);
+            let response = next.run(request).instrument(identified.span()).await;
+            identified.end(response)
+        }
     }))
 }
 

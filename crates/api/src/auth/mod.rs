@@ -62,6 +62,15 @@ impl Authenticator {
         Ok(Self { issuers: opened, cache: CallerCache::default(), clock })
     }
 
+    /// The caller that these headers prove, if that was found out before and still holds.
+    pub(crate) fn known(&self, headers: &HeaderMap) -> Option<Arc<Caller>> {
+        self.remembered(bearer::token(headers).ok()?)
+    }
+
+    fn remembered(&self, token: &str) -> Option<Arc<Caller>> {
+        self.cache.get(token, self.clock.now(), |index| self.issuers[index].generation())
+    }
+
     /// The caller that these headers prove.
     pub async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, ApiError> {
         let token = bearer::token(headers)?;
@@ -72,10 +81,10 @@ impl Authenticator {
     }
 
     async fn caller_of(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
-        let now = self.clock.now();
-        if let Some(caller) = self.cache.get(token, now, |index| self.issuers[index].generation()) {
+        if let Some(caller) = self.remembered(token) {
             return Ok(caller);
         }
+        let now = self.clock.now();
         let name = claims::unverified_issuer(token)?;
         let index = self.issuers.iter().position(|issuer| issuer.is(&name)).ok_or(UNKNOWN_ISSUER)?;
         // Read before the keys are: keys that change meanwhile make the cached entry stale at once.

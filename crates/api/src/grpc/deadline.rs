@@ -20,17 +20,27 @@ pub(super) struct Deadline(pub(super) Moment);
 /// The answer needs this long to get to the caller.
 const TRAVEL: Duration = Duration::from_millis(100);
 
-pub(super) async fn keep<F: Future<Output = Response>>(
-    mut request: Request,
-    answer: impl FnOnce(Request) -> F,
-) -> Response {
-    let Some(given) = grpc_timeout(request.headers()) else { return answer(request).await };
+/// How long an answer may take.
+pub(super) struct Within(Duration);
+
+/// Notes by when a call is to be answered, if its caller said so.
+pub(super) fn set(request: &mut Request) -> Option<Within> {
+    let given = grpc_timeout(request.headers())?;
     let within = answer_within(given);
     request.extensions_mut().insert(Deadline(boottime().plus(within)));
     // Half of what is left for whoever can say more at the deadline than that it passed.
-    match timeout(within + given.saturating_sub(within) / 2, answer(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::new(ErrorReason::DeadlineExceeded).into_status().into_http(),
+    Some(Within(within + given.saturating_sub(within) / 2))
+}
+
+impl Within {
+    /// The answer, or that it did not come in time.
+    pub(super) async fn keep<E>(
+        self,
+        answer: impl Future<Output = Result<Response, E>>,
+    ) -> Result<Response, E> {
+        timeout(self.0, answer)
+            .await
+            .unwrap_or_else(|_| Ok(ApiError::new(ErrorReason::DeadlineExceeded).into_status().into_http()))
     }
 }
 

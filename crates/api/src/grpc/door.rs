@@ -1,16 +1,26 @@
 //! What every call of the gRPC port passes through, in this order: its id and span, loopback, the form of errors, the
-//! deadline, and who calls. One middleware and not one for each: each costs a boxed future and a clone of the router.
+//! deadline, and who calls.
+//!
+//! A service of its own and no stack of middleware functions: for a caller who is known already, which is nearly every
+//! call, all of it is done before there is a future, and one small one is made.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
+use futures_util::future::{BoxFuture, ready};
+use futures_util::{FutureExt, TryFutureExt};
+use gatekey_core::Caller;
+use tower::{Layer, Service};
+use tracing::Instrument;
 
 use super::{authenticate, complete, deadline, public_streams};
-use crate::call_id::{self, KnownPaths};
-use crate::{Authenticator, Readiness, loopback};
+use crate::call_id::{Identified, KnownPaths};
+use crate::{ApiError, Authenticator, Readiness, loopback};
 
+/// What it takes to let a call in.
 pub(super) struct Door {
     pub(super) paths: KnownPaths,
     /// Whether only local callers are answered.
@@ -19,30 +29,115 @@ pub(super) struct Door {
     pub(super) readiness: Readiness,
 }
 
-pub(super) async fn pass(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    call_id::identify(&door.paths, request, |request| inside(&door, request, next)).await
+/// Puts the door in front of the services.
+#[derive(Clone)]
+pub(super) struct DoorLayer(pub(super) Arc<Door>);
+
+/// The services behind the door.
+#[derive(Clone)]
+pub(super) struct Behind<S> {
+    door: Arc<Door>,
+    inner: S,
 }
 
-async fn inside(door: &Door, request: Request, next: Next) -> Response {
-    if door.only_local
-        && let Err(refusal) = loopback::check(request.uri(), request.headers())
-    {
-        return loopback::refuse(request.headers(), refusal);
-    }
-    let ours = complete::is_ours(request.uri().path());
-    let response = deadline::keep(request, |request| authenticated(door, request, next)).await;
-    if ours { complete::complete(response) } else { response }
+/// What becomes of a call before anything is waited for.
+enum Admission {
+    Refused(Response),
+    Admitted,
+    /// The caller's credentials have to be checked first.
+    Unknown,
 }
 
-async fn authenticated(door: &Door, mut request: Request, next: Next) -> Response {
-    if authenticate::is_public(request.uri().path()) {
-        return next.run(public_streams::end_on_drain(&door.readiness, request)).await;
+impl<S> Layer<S> for DoorLayer {
+    type Service = Behind<S>;
+
+    fn layer(&self, inner: S) -> Behind<S> {
+        Behind { door: Arc::clone(&self.0), inner }
     }
-    match authenticate::caller(&door.authenticator, request.headers()).await {
+}
+
+impl<S> Service<Request> for Behind<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let identified = Identified::of(&self.door.paths, &mut request);
+        let span = identified.span();
+        let ours = complete::is_ours(request.uri().path());
+        let within = deadline::set(&mut request);
+        let admission = span.in_scope(|| self.door.admit(&mut request));
+        let finish =
+            move |response| Ok(identified.end(if ours { complete::complete(response) } else { response }));
+        match admission {
+            Admission::Admitted => {
+                let answer = span.in_scope(|| self.inner.call(request));
+                answer_in_time(answer.instrument(span), within, finish)
+            }
+            Admission::Unknown => {
+                // The one that is ready is called, and its clone stays behind.
+                let clone = self.inner.clone();
+                let inner = std::mem::replace(&mut self.inner, clone);
+                let answer = introduce(Arc::clone(&self.door), request, inner);
+                answer_in_time(answer.instrument(span), within, finish)
+            }
+            Admission::Refused(response) => ready(finish(response)).boxed(),
+        }
+    }
+}
+
+fn answer_in_time(
+    answer: impl Future<Output = Result<Response, Infallible>> + Send + 'static,
+    within: Option<deadline::Within>,
+    finish: impl FnOnce(Response) -> Result<Response, Infallible> + Send + 'static,
+) -> BoxFuture<'static, Result<Response, Infallible>> {
+    match within {
+        None => answer.and_then(|response| ready(finish(response))).boxed(),
+        Some(within) => within.keep(answer).and_then(|response| ready(finish(response))).boxed(),
+    }
+}
+
+impl Door {
+    fn admit(&self, request: &mut Request) -> Admission {
+        if self.only_local
+            && let Err(refusal) = loopback::check(request.uri(), request.headers())
+        {
+            return Admission::Refused(loopback::refuse(request.headers(), refusal));
+        }
+        if authenticate::is_public(request.uri().path()) {
+            public_streams::end_on_drain(&self.readiness, request);
+            return Admission::Admitted;
+        }
+        match self.authenticator.known(request.headers()) {
+            Some(caller) => {
+                request.extensions_mut().insert(caller);
+                Admission::Admitted
+            }
+            None => Admission::Unknown,
+        }
+    }
+}
+
+/// Finds out who calls before the call is let in.
+async fn introduce<S>(door: Arc<Door>, mut request: Request, mut inner: S) -> Result<Response, Infallible>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    let caller: Result<Arc<Caller>, ApiError> =
+        authenticate::caller(&door.authenticator, request.headers()).await;
+    match caller {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            inner.call(request).await
         }
-        Err(refusal) => refusal.into_status().into_http(),
+        Err(refusal) => Ok(refusal.into_status().into_http()),
     }
 }

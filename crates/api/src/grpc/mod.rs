@@ -14,7 +14,6 @@ mod token_service;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::middleware::from_fn_with_state;
 use gatekey_core::{Call, Caller, Error as CoreError, Revocations, Tokens};
 use gatekey_proto::health::health_server::HealthServer;
 use gatekey_proto::v1::ErrorReason;
@@ -28,7 +27,7 @@ use tonic::service::Routes;
 use tonic::{Request, Status};
 
 use deadline::Deadline;
-use door::Door;
+use door::{Door, DoorLayer};
 
 use crate::call_id::{CallId, KnownPaths};
 use crate::connections::Acceptor;
@@ -96,7 +95,7 @@ pub fn routes(surface: Surface) -> Routes {
         .add_service(reflection().build_v1alpha().expect(decodes));
 
     let door = Arc::new(Door { paths: paths(), only_local, authenticator, readiness: door_readiness });
-    Routes::from(services.routes().into_axum_router().layer(from_fn_with_state(door, door::pass)))
+    Routes::from(services.routes().into_axum_router().layer(DoorLayer(door)))
 }
 
 /// The paths of every method in the contract.

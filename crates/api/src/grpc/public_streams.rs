@@ -7,11 +7,12 @@ use futures_util::StreamExt;
 
 use crate::{Phase, Readiness};
 
-pub(super) fn end_on_drain(readiness: &Readiness, request: Request) -> Request {
+pub(super) fn end_on_drain(readiness: &Readiness, request: &mut Request) {
     let mut phases = readiness.follow();
     let draining = async move {
         // An error means that nobody is left to change the phase: the end, too.
         phases.wait_for(|phase| *phase == Phase::Draining).await.ok();
     };
-    request.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(draining))))
+    let body = std::mem::take(request.body_mut());
+    *request.body_mut() = Body::from_stream(body.into_data_stream().take_until(Box::pin(draining)));
 }

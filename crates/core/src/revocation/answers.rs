@@ -54,13 +54,16 @@ pub(super) async fn look_up(
     let digest = Digest(*token.as_bytes());
     match begin(shared, digest, asked)? {
         Begun::Known(answer) => Ok(answer),
-        Begun::Ask(read) => {
-            let flight = Flight { shared, read: Some(read) };
-            let sent = shared.clock.moment();
-            let snapshot = shared.store.find_by_digest(token, Some(read.position)).await?;
-            flight.end(digest, sent, snapshot)
-        }
+        // Apart, so that the future of a hot call is small.
+        Begun::Ask(read) => Box::pin(ask(shared, token, digest, read)).await,
     }
+}
+
+async fn ask(shared: &Shared, token: &TokenDigest, digest: Digest, read: Read) -> Result<Answer, StoreError> {
+    let flight = Flight { shared, read: Some(read) };
+    let sent = shared.clock.moment();
+    let snapshot = shared.store.find_by_digest(token, Some(read.position)).await?;
+    flight.end(digest, sent, snapshot)
 }
 
 fn begin(shared: &Shared, digest: Digest, asked: Option<Position>) -> Result<Begun, NoLease> {
