@@ -66,7 +66,8 @@ impl Filled {
         let database = Database::new().await;
         database.migrate();
         fill(&database.url, rows).await;
-        let start = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url, "--log", "info"]);
+        let start =
+            Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url, "--log", "info"]);
         let server = start.start();
         let client = server.client(folder.path(), &["developer"], "acme");
         let values = create(&client, VERIFIED).await;

@@ -19,13 +19,26 @@ pub fn root() -> &'static Path {
 /// If it can't be built.
 pub fn gatekey() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| std::env::var_os("GATEKEY_BIN").map_or_else(build, PathBuf::from))
+    BINARY.get_or_init(|| given_or_built("GATEKEY_BIN", "gatekey", "gatekey"))
 }
 
-fn build() -> PathBuf {
+/// The `holder` binary of this crate; integration tests are told by cargo where it is.
+pub(crate) fn holder() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| given_or_built("CARGO_BIN_EXE_holder", "gatekey-e2e", "holder"))
+}
+
+fn given_or_built(variable: &str, package: &str, name: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| build(package, name), PathBuf::from)
+}
+
+fn build(package: &str, name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "gatekey", "--message-format", "json-render-diagnostics"])
+        .args(["build", "--quiet", "--package", package, "--bin", name])
+        .args(["--message-format", "json-render-diagnostics"])
+        // As whoever asks was built itself.
+        .args((!cfg!(debug_assertions)).then_some("--release"))
         .current_dir(root())
         .output()
         .expect("cargo runs");
@@ -34,7 +47,7 @@ fn build() -> PathBuf {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "gatekey")
+        .filter(|message| message["target"]["name"] == name)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .expect("cargo names the executable")
 }

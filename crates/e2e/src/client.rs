@@ -1,6 +1,7 @@
 //! A gRPC client, as a service that uses Gatekey would have one.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use gatekey_proto::health::health_client::HealthClient;
 use gatekey_proto::v1;
@@ -14,6 +15,7 @@ use tonic_types::{FieldViolation, StatusExt};
 /// Calls a server with one caller's credentials.
 #[derive(Clone, Debug)]
 pub struct Client {
+    endpoint: Endpoint,
     channel: Channel,
     authorization: Option<MetadataValue<Ascii>>,
 }
@@ -22,7 +24,15 @@ impl Client {
     pub(crate) fn connect(address: SocketAddr, jwt: Option<&str>) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address is a URI");
         let authorization = jwt.map(|jwt| format!("Bearer {jwt}").parse().expect("a JWT is ASCII"));
-        Self { channel: endpoint.connect_lazy(), authorization }
+        Self { channel: endpoint.connect_lazy(), endpoint, authorization }
+    }
+
+    /// A connection of its own, made now.
+    ///
+    /// # Errors
+    /// If nobody listens.
+    pub async fn connected(&self) -> Result<Channel, tonic::transport::Error> {
+        self.endpoint.connect().await
     }
 
     /// The channel itself.
@@ -92,6 +102,20 @@ impl Client {
     pub async fn delete(&self, id: i64) -> Result<v1::DeletionReceipt, Status> {
         let request = v1::DeleteTokenRequest { id };
         let response = self.tokens().delete_token(self.request(request)).await?.into_inner();
+        Ok(response.receipt.expect("a receipt"))
+    }
+
+    /// Deletes a token, with this time for an answer.
+    ///
+    /// # Errors
+    /// As the server answers.
+    ///
+    /// # Panics
+    /// If the answer has no receipt.
+    pub async fn delete_within(&self, id: i64, within: Duration) -> Result<v1::DeletionReceipt, Status> {
+        let mut request = self.request(v1::DeleteTokenRequest { id });
+        request.set_timeout(within);
+        let response = self.tokens().delete_token(request).await?.into_inner();
         Ok(response.receipt.expect("a receipt"))
     }
 

@@ -2,17 +2,27 @@
 
 mod binary;
 mod client;
+mod clock;
+mod faults;
+mod fleet;
+mod holder;
 mod issuer;
 mod postgres;
+mod proxy;
 mod raw;
 mod server;
 
 pub use binary::{gatekey, logs, root};
 pub use client::{Client, reason, violations};
+pub use clock::{Clock, boottime};
+pub use faults::{Faults, Findings};
+pub use fleet::{Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Tally, Token};
+pub use holder::{Checked, Counts, HolderProcess, HolderStart, Outcome, TestHolder, serve as serve_holder};
 pub use issuer::TestIssuer;
 pub use postgres::{Cluster, Database};
+pub use proxy::{FaultProxy, Flow, Link, Upstream};
 pub use raw::Raw;
-pub use server::{ROOMY, Server, Start};
+pub use server::{ROOMY, Server, Start, dev_token};
 
 /// The Rust code in the README compiles.
 #[cfg(doctest)]

@@ -38,6 +38,45 @@ impl Database {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Its name.
+    ///
+    /// # Panics
+    /// Never: its URL ends with it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.url.rsplit_once('/').expect("the URL names a database").1
+    }
+
+    /// A connection of its own, past every proxy.
+    ///
+    /// # Panics
+    /// If the cluster does not run.
+    pub async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.expect("the cluster runs")
+    }
+
+    /// Carries out a statement.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn execute(&self, statement: &str) {
+        // The tests' own statements, without parameters.
+        self.connect().await.execute(sqlx::AssertSqlSafe(statement)).await.expect("it is carried out");
+    }
+
+    /// The rows that a statement gives.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn rows<R>(&self, statement: &str) -> Vec<R>
+    where
+        R: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    {
+        let mut connection = self.connect().await;
+        let rows = sqlx::query_as(sqlx::AssertSqlSafe(statement)).fetch_all(&mut connection);
+        rows.await.expect("it is carried out")
+    }
+
     async fn on(cluster: &str) -> Self {
         let name = format!("e2e_{}", Uuid::new_v4().simple());
         let mut connection = PgConnection::connect(cluster).await.expect("the cluster runs");

@@ -78,6 +78,14 @@ impl Start {
     /// If it ends instead; the message has its log.
     #[must_use]
     pub fn start(&self) -> Server {
+        self.try_start().unwrap_or_else(|why| panic!("the server did not start: {why}"))
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Errors
+    /// Its log, if it ends instead.
+    pub(crate) fn try_start(&self) -> Result<Server, String> {
         let (log, file) = new_log();
         let mut child = self
             .command()
@@ -96,13 +104,14 @@ impl Start {
             }
         });
         let text = first_line.recv_timeout(ROOMY).unwrap_or_default();
-        let ready: Value = serde_json::from_str(&text).unwrap_or_else(|_| {
+        let Ok(ready) = serde_json::from_str::<Value>(&text) else {
             child.kill().ok();
-            panic!("the server did not start: {text}{}", std::fs::read_to_string(&log).unwrap_or_default())
-        });
+            child.wait().ok();
+            return Err(format!("{text}{}", std::fs::read_to_string(&log).unwrap_or_default()));
+        };
         let address =
             |name: &str| ready[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
-        Server { grpc: address("grpc"), http: address("http"), child, log }
+        Ok(Server { grpc: address("grpc"), http: address("http"), child, log })
     }
 
     /// Starts it where it must refuse to start, and gives what it said.
@@ -154,12 +163,8 @@ impl Server {
     }
 
     /// Sends a signal by name, as in `TERM`.
-    ///
-    /// # Panics
-    /// If there is no `kill`.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(status.expect("kill runs").success());
+        send_signal(self.child.id(), name);
     }
 
     /// Waits for its end. Blocks: a test whose clients are still connected needs several threads, as a
@@ -219,8 +224,21 @@ impl Drop for Server {
     }
 }
 
-/// A JWT for the development server of this folder.
-fn dev_token(folder: &Path, args: &[&str]) -> String {
+/// Sends a signal by name, as in `TERM`, to a process that the caller has not waited for yet.
+///
+/// # Panics
+/// If there is no `kill`.
+pub(crate) fn send_signal(pid: u32, name: &str) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+    assert!(status.expect("kill runs").success());
+}
+
+/// A JWT for the development server of this folder, as `gatekey dev-token` with these arguments prints it.
+///
+/// # Panics
+/// If there is no key in the folder yet.
+#[must_use]
+pub fn dev_token(folder: &Path, args: &[&str]) -> String {
     let output = Command::new(gatekey())
         .args(["dev-token", "--data-dir"])
         .arg(folder)

@@ -105,7 +105,10 @@ async fn a_delete_waits_for_a_silent_holder_and_says_so_before_the_callers_deadl
     impatient.set_timeout(Duration::from_millis(500));
     let pending = TokenServiceClient::new(client.channel()).delete_token(impatient).await;
     let pending = pending.expect_err("the holder has not confirmed");
-    assert_eq!((pending.code(), reason(&pending).as_str()), (Code::DeadlineExceeded, "gatekey/REVOCATION_PENDING"));
+    assert_eq!(
+        (pending.code(), reason(&pending).as_str()),
+        (Code::DeadlineExceeded, "gatekey/REVOCATION_PENDING")
+    );
     let info = pending.get_error_details().error_info().cloned().expect("details");
     let left: u64 = info.metadata["effective_in_ms"].parse().expect("a number");
     assert!(left > 0 && left <= 2_500, "{left}");
@@ -196,7 +199,10 @@ async fn what_is_wrong_on_a_stream_is_named() {
         later.push(watch.next().await.expect_err("refused"));
     }
     let named = |status: &Status| -> Vec<(String, String)> {
-        assert_eq!((status.code(), reason(status).as_str()), (Code::InvalidArgument, "gatekey/INVALID_REQUEST"));
+        assert_eq!(
+            (status.code(), reason(status).as_str()),
+            (Code::InvalidArgument, "gatekey/INVALID_REQUEST")
+        );
         let all = violations(status).into_iter();
         all.map(|violation| (violation.field, violation.reason)).collect()
     };
@@ -225,7 +231,10 @@ async fn holders_are_verifiers_and_their_streams_end_with_their_credentials() {
         .start();
     let developer = issuer.sign(&issuer.claims("ada", &["developer", "verifier"], Some("acme")));
     let refused = Watch::open(&server.client_with(&developer), hello(1, 1)).await.err().expect("refused");
-    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "gatekey/ROLE_REQUIRED"));
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (Code::PermissionDenied, "gatekey/ROLE_REQUIRED")
+    );
     let refused = Watch::open(&server.stranger(), hello(1, 1)).await.err().expect("refused");
     assert_eq!(refused.code(), Code::Unauthenticated);
 
@@ -241,7 +250,10 @@ async fn holders_are_verifiers_and_their_streams_end_with_their_credentials() {
             Err(status) => break status,
         }
     };
-    assert_eq!((ended.code(), reason(&ended).as_str()), (Code::Unauthenticated, "gatekey/CREDENTIALS_INVALID"));
+    assert_eq!(
+        (ended.code(), reason(&ended).as_str()),
+        (Code::Unauthenticated, "gatekey/CREDENTIALS_INVALID")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

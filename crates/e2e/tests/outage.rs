@@ -21,7 +21,9 @@ async fn a_postgres_outage_is_unavailable_and_passes() {
     let migrated =
         std::process::Command::new(gatekey()).args(["migrate", "--database-url", &database.url]).status();
     assert!(migrated.expect("it runs").success());
-    let server = Start::in_folder(folder.path()).args(["--dev", "--database-url", &database.url, "--lease", "2"]).start();
+    let server = Start::in_folder(folder.path())
+        .args(["--dev", "--database-url", &database.url, "--lease", "2"])
+        .start();
     let client = server.client(folder.path(), &["developer", "verifier"], "acme");
     let (token, value) = client.create_batch("survivor").await;
     let request = HealthCheckRequest { service: "gatekey.v1.TokenService".to_owned() };

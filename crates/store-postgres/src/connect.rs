@@ -141,6 +141,7 @@ pub(crate) fn pool(
 #[derive(Clone)]
 struct Session {
     statement_timeout: String,
+    idle_timeout: String,
     lock_timeout: String,
 }
 
@@ -148,6 +149,9 @@ impl Session {
     fn of(options: &PostgresOptions) -> Self {
         Self {
             statement_timeout: options.operation_timeout.as_millis().to_string(),
+            // Nobody who runs is idle in a transaction for as long. One who stands still holds locks that all
+            // others wait for, and is to lose them before they give up.
+            idle_timeout: (options.lock_timeout / 3).as_millis().max(1).to_string(),
             lock_timeout: options.lock_timeout.as_millis().to_string(),
         }
     }
@@ -159,13 +163,14 @@ impl Session {
         let row = sqlx::query(
             "SELECT pg_is_in_recovery() AS standby,
                     set_config('statement_timeout', $1, false),
-                    set_config('idle_in_transaction_session_timeout', $1, false),
+                    set_config('idle_in_transaction_session_timeout', $3, false),
                     set_config('lock_timeout', $2, false),
                     set_config('synchronous_commit', 'on', false),
                     set_config('default_transaction_isolation', 'read committed', false)",
         )
         .bind(&self.statement_timeout)
         .bind(&self.lock_timeout)
+        .bind(&self.idle_timeout)
         .fetch_one(&mut *connection)
         .await?;
         // An old primary that became a standby would answer verifications from the past.

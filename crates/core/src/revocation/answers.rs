@@ -118,20 +118,23 @@ impl Flight<'_> {
                     }
                     Ok(answer(Known::Live(token), cacheable))
                 }
-                // A token that was revoked stays so, whoever says it.
+                // A token that was revoked stays so, whoever says it; in memory only if history did not fork meanwhile.
                 Some(StoredToken { token, revoked: Some(_) }) => {
-                    state.machine.read_ended(read);
+                    let read = state.machine.read_positive(now, read, contains_holder);
+                    let keep = read.is_ok_and(|read| read.permit.is_some());
                     let token = Arc::new(token);
-                    state.negatives.insert(digest, sent, Some(Arc::clone(&token)));
+                    if keep {
+                        state.negatives.insert(digest, sent, Some(Arc::clone(&token)));
+                    }
                     Ok(answer(Known::Revoked(token), false))
                 }
                 // Only the primary knows that there is none: an old one may have missed the token's creation.
                 None => {
-                    let current = state.machine.read_positive(now, read, contains_holder).is_ok();
-                    if !current {
-                        return Err(NoLease.into());
+                    let read = state.machine.read_positive(now, read, contains_holder);
+                    let Ok(read) = read else { return Err(NoLease.into()) };
+                    if read.permit.is_some() {
+                        state.negatives.insert(digest, sent, None);
                     }
-                    state.negatives.insert(digest, sent, None);
                     Ok(answer(Known::Unknown, false))
                 }
             }

@@ -42,6 +42,7 @@ impl<T> Negatives<T> {
 
     /// Remembers that a token is no good, as the answer to a question sent at `asked` says.
     pub fn insert(&mut self, digest: Digest, asked: Moment, known: T) {
+        self.tick(asked);
         if self.capacity == 0 || self.entries.contains_key(&digest) {
             return;
         }
@@ -89,6 +90,12 @@ mod tests {
         assert!(!negatives.contains(&digest(2), at(12)));
         negatives.tick(at(12));
         assert_eq!(negatives.queue, [digest(3)]);
+        negatives.insert(digest(3), at(13), 4);
+        assert_eq!(
+            negatives.get(&digest(3), at(14)),
+            Some(&4),
+            "one whose time is over makes room for the new one"
+        );
         negatives.clear();
         assert!(!negatives.contains(&digest(3), at(3)));
     }

@@ -1,0 +1,137 @@
+//! A whole fleet of real processes, every link of which can be broken: replicas over one Postgres, holders with
+//! caches, and their callers. What is broken when is left to others.
+
+mod calls;
+mod holding;
+mod load;
+mod record;
+mod recovery;
+mod replica;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+pub use calls::{Everywhere, Token};
+pub use holding::Holding;
+pub use load::Load;
+pub use record::{Record, Tally};
+pub use replica::Replica;
+pub use store::Disturb;
+
+use crate::server::dev_token;
+use crate::{Client, Cluster, Database};
+use replica::Common;
+
+/// How a fleet is to be started.
+#[derive(Debug)]
+pub struct FleetStart {
+    /// How many replicas.
+    pub replicas: usize,
+    /// How many holders in the test's process.
+    pub holders: usize,
+    /// How many holders in processes of their own; they come first.
+    pub processes: usize,
+    /// L, in seconds.
+    pub lease: u32,
+    /// The servers' log filter, if it is not to be everything.
+    pub log: Option<String>,
+    /// A cluster of its own, to be stopped and started.
+    pub own_cluster: bool,
+}
+
+/// A running fleet.
+pub struct Fleet {
+    /// The replicas.
+    pub replicas: Vec<Replica>,
+    /// The holders, those in processes of their own first.
+    pub holders: Vec<Holding>,
+    /// What happens to its tokens.
+    pub record: Record,
+    /// L.
+    pub lease: Duration,
+    /// Its store.
+    pub database: Database,
+    /// Its store's cluster, if that is its own. Goes after the servers.
+    pub cluster: Option<Cluster>,
+    /// How many checks are under way.
+    pending: watch::Sender<usize>,
+    _folder: TempDir,
+}
+
+impl Default for FleetStart {
+    fn default() -> Self {
+        Self { replicas: 3, holders: 48, processes: 2, lease: 2, log: None, own_cluster: false }
+    }
+}
+
+impl FleetStart {
+    /// Starts it, and waits until every holder answers from its cache.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub async fn start(self) -> Arc<Fleet> {
+        let folder = TempDir::new().expect("a folder");
+        let cluster = self.own_cluster.then(|| tokio::task::block_in_place(Cluster::start));
+        let database = match &cluster {
+            Some(cluster) => cluster.database().await,
+            None => Database::new().await,
+        };
+        tokio::task::block_in_place(|| database.migrate());
+        let args = self.args();
+        let common = Common { folder: folder.path(), url: &database.url, args: &args };
+        let mut replicas = Vec::new();
+        for _ in 0..self.replicas {
+            replicas.push(Replica::start(&common).await);
+        }
+        let jwt =
+            dev_token(folder.path(), &["--role", "developer", "--role", "verifier", "--tenant", "acme"]);
+        for replica in &mut replicas {
+            replica.connect(&jwt);
+        }
+        let upstreams: Vec<_> = replicas.iter().map(Replica::upstream).collect();
+        let mut holders = Vec::new();
+        for number in 0..self.processes + self.holders {
+            let first = number % upstreams.len();
+            holders.push(Holding::start(&upstreams, first, &jwt, number < self.processes).await);
+        }
+        let fleet = Arc::new(Fleet {
+            replicas,
+            holders,
+            record: Record::default(),
+            lease: Duration::from_secs(self.lease.into()),
+            database,
+            cluster,
+            pending: watch::Sender::new(0),
+            _folder: folder,
+        });
+        fleet.warm_token().await;
+        fleet
+    }
+
+    fn args(&self) -> Vec<String> {
+        let lease = self.lease.to_string();
+        let mut args = vec!["--lease", &lease, "--tokens-per-tenant", "10000000"];
+        if let Some(log) = &self.log {
+            args.extend(["--log", log]);
+        }
+        args.into_iter().map(str::to_owned).collect()
+    }
+}
+
+impl Fleet {
+    /// A replica's callers' client.
+    #[must_use]
+    pub fn client(&self, replica: usize) -> &Client {
+        self.replicas[replica].client()
+    }
+
+    /// 1.25 L: how long a delete waits at most.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        self.lease * 5 / 4
+    }
+}

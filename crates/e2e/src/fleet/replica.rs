@@ -1,0 +1,123 @@
+//! A replica of a fleet: a server process, reached by its callers and reaching its store through links that can
+//! be broken.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::task::block_in_place;
+
+use crate::{Client, FaultProxy, ROOMY, Server, Start, Upstream};
+
+/// A replica.
+#[derive(Debug)]
+pub struct Replica {
+    start: Start,
+    /// None while it is dead.
+    server: Mutex<Option<Server>>,
+    upstream: Upstream,
+    /// From its callers, the holders excepted.
+    pub callers: FaultProxy,
+    /// To its store.
+    pub store: FaultProxy,
+    client: Client,
+}
+
+/// What all replicas of a fleet have in common.
+pub(super) struct Common<'a> {
+    pub(super) folder: &'a Path,
+    /// Of the database.
+    pub(super) url: &'a str,
+    pub(super) args: &'a [String],
+}
+
+impl Replica {
+    pub(super) async fn start(common: &Common<'_>) -> Self {
+        let (url, store) = through_a_proxy(common.url).await;
+        let start = common.args.iter().fold(Start::in_folder(common.folder), Start::arg);
+        let start = start.args(["--dev", "--database-url", &url]);
+        let server = block_in_place(|| start.start());
+        let upstream = Upstream::new(server.grpc);
+        let callers = FaultProxy::start(upstream.clone()).await;
+        // Whoever calls needs a JWT, which needs a server: see `Self::connect`.
+        let client = Client::connect(callers.address(), None);
+        Self { start, server: Mutex::new(Some(server)), upstream, callers, store, client }
+    }
+
+    pub(super) fn connect(&mut self, jwt: &str) {
+        self.client = Client::connect(self.callers.address(), Some(jwt));
+    }
+
+    /// Where its process is: the target of its links.
+    #[must_use]
+    pub fn upstream(&self) -> Upstream {
+        self.upstream.clone()
+    }
+
+    /// Its callers' client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends its process a signal by name, as in `STOP`; the dead hear nothing.
+    pub fn signal(&self, name: &str) {
+        if let Some(server) = &*self.server() {
+            server.signal(name);
+        }
+    }
+
+    /// Kills it (SIGKILL), whatever state it is in.
+    pub fn kill(&self) {
+        // Which is what happens to a server that is dropped.
+        block_in_place(|| drop(self.server().take()));
+    }
+
+    /// Starts it anew, elsewhere, unless it runs; its links find it. Its store may be out of reach for a while.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn restart(&self) {
+        let begun = Instant::now();
+        block_in_place(|| {
+            let mut server = self.server();
+            while server.is_none() {
+                match self.start.try_start() {
+                    Ok(anew) => {
+                        self.upstream.set(anew.grpc);
+                        *server = Some(anew);
+                    }
+                    Err(why) => assert!(begun.elapsed() < ROOMY, "{why}"),
+                }
+            }
+        });
+    }
+
+    /// Has it end gracefully, if it runs, and starts it anew.
+    ///
+    /// # Panics
+    /// If it does not end, or can't be started.
+    pub fn roll(&self) {
+        block_in_place(|| {
+            if let Some(mut server) = self.server().take() {
+                server.signal("CONT");
+                assert!(server.terminate().success(), "{}", server.log());
+            }
+        });
+        self.restart();
+    }
+
+    fn server(&self) -> MutexGuard<'_, Option<Server>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same database through a proxy.
+async fn through_a_proxy(url: &str) -> (String, FaultProxy) {
+    let (before, rest) = url.rsplit_once('@').expect("a URL with a user");
+    let (address, database) = rest.split_once('/').expect("a URL with a database");
+    let address: SocketAddr = address.parse().expect("an address and a port");
+    let proxy = FaultProxy::start(address).await;
+    (format!("{before}@{}/{database}", proxy.address()), proxy)
+}

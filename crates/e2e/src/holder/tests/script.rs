@@ -1,0 +1,171 @@
+//! A server whose every word is a test's.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream};
+use gatekey_proto::v1;
+use gatekey_proto::v1::revocation_service_server::{RevocationService, RevocationServiceServer};
+use gatekey_proto::v1::token_service_server::{TokenService, TokenServiceServer};
+use gatekey_proto::v1::watch_request::Event as Said;
+use gatekey_proto::v1::watch_response::Event as Told;
+use gatekey_proto::v1::{Verdict, VerifyTokenRequest, VerifyTokenResponse};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::ROOMY;
+
+pub(super) const LEASE: Duration = Duration::from_mins(5);
+
+/// One stream, from the server's side.
+pub(super) struct Stream {
+    pub(super) said: Streaming<v1::WatchRequest>,
+    tell: mpsc::UnboundedSender<Result<v1::WatchResponse, Status>>,
+}
+
+pub(super) type Question = (VerifyTokenRequest, oneshot::Sender<VerifyTokenResponse>);
+
+/// A server of the test's own.
+pub(super) struct Script {
+    streams: mpsc::UnboundedReceiver<Stream>,
+    questions: mpsc::UnboundedReceiver<Question>,
+    pub(super) address: SocketAddr,
+}
+
+#[derive(Clone)]
+struct Scripted {
+    streams: mpsc::UnboundedSender<Stream>,
+    questions: mpsc::UnboundedSender<Question>,
+}
+
+#[tonic::async_trait]
+impl RevocationService for Scripted {
+    type WatchStream = BoxStream<'static, Result<v1::WatchResponse, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<Streaming<v1::WatchRequest>>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        self.streams.send(Stream { said: request.into_inner(), tell }).expect("the test listens");
+        Ok(Response::new(Box::pin(stream::poll_fn(move |context| told.poll_recv(context)))))
+    }
+}
+
+#[tonic::async_trait]
+impl TokenService for Scripted {
+    async fn create_token(
+        &self,
+        _: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_tokens(
+        &self,
+        _: Request<v1::ListTokensRequest>,
+    ) -> Result<Response<v1::ListTokensResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn delete_token(
+        &self,
+        _: Request<v1::DeleteTokenRequest>,
+    ) -> Result<Response<v1::DeleteTokenResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn verify_token(
+        &self,
+        request: Request<VerifyTokenRequest>,
+    ) -> Result<Response<VerifyTokenResponse>, Status> {
+        let (answer, answered) = oneshot::channel();
+        self.questions.send((request.into_inner(), answer)).expect("the test listens");
+        answered.await.map(Response::new).map_err(|_| Status::unavailable("no answer"))
+    }
+}
+
+impl Script {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (streams, opened) = mpsc::unbounded_channel();
+        let (questions, asked) = mpsc::unbounded_channel();
+        let scripted = Scripted { streams, questions };
+        let server = Server::builder()
+            .add_service(RevocationServiceServer::new(scripted.clone()))
+            .add_service(TokenServiceServer::new(scripted))
+            .serve_with_incoming(TcpIncoming::from(listener));
+        tokio::spawn(server);
+        Self { streams: opened, questions: asked, address }
+    }
+
+    pub(super) async fn stream(&mut self) -> Stream {
+        timeout(ROOMY, self.streams.recv()).await.expect("in time").expect("the server runs")
+    }
+
+    pub(super) async fn question(&mut self) -> Question {
+        timeout(ROOMY, self.questions.recv()).await.expect("in time").expect("the server runs")
+    }
+}
+
+impl Stream {
+    pub(super) async fn said(&mut self) -> Said {
+        let said = timeout(ROOMY, self.said.message()).await.expect("in time").expect("no error");
+        said.expect("the stream goes on").event.expect("something")
+    }
+
+    pub(super) async fn hello(&mut self) -> v1::Hello {
+        match self.said().await {
+            Said::Hello(hello) => hello,
+            other => panic!("the first message is a Hello, not {other:?}"),
+        }
+    }
+
+    /// The next Renew that repeats this Reset; Acks are passed over.
+    pub(super) async fn renew(&mut self, reset_id: u64) -> u64 {
+        loop {
+            match self.said().await {
+                Said::Renew(renew) if renew.reset_id == reset_id => return renew.id,
+                Said::Renew(_) | Said::Ack(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    pub(super) fn tell(&self, event: Told) {
+        self.tell.send(Ok(v1::WatchResponse { event: Some(event) })).expect("the holder listens");
+    }
+
+    pub(super) fn reset(&self, id: u64, seq: i64) {
+        self.tell(Told::Reset(v1::Reset { id, position: at(seq) }));
+    }
+
+    pub(super) fn grant(&self, id: u64) {
+        let ttl = prost_types::Duration::try_from(LEASE).expect("short");
+        self.tell(Told::Grant(v1::Grant { id, ttl: Some(ttl) }));
+    }
+
+    /// Up to a lease, from an empty cache.
+    pub(super) async fn lease(&mut self) {
+        self.hello().await;
+        self.reset(1, 0);
+        let id = self.renew(1).await;
+        self.grant(id);
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as messages have it")]
+pub(super) fn at(seq: i64) -> Option<v1::Position> {
+    Some(v1::Position { seq, nonce: 1 })
+}
+
+pub(super) fn answer(verdict: Verdict) -> VerifyTokenResponse {
+    let expire_time = Some(prost_types::Timestamp { seconds: i64::from(u32::MAX), nanos: 0 });
+    let token = Some(v1::Token { expire_time, ..v1::Token::default() });
+    VerifyTokenResponse { verdict: verdict.into(), token, revision: at(0), cacheable: true }
+}
