@@ -8,7 +8,7 @@ use gatekey_core::{
     CreateToken, Created, DeleteToken, DeletionReceipt, ListCursor, ListTokens, PAGE_MAX, Page, Verification,
     VerifyTarget, VerifyToken,
 };
-use gatekey_lease::{Down, Hello, HolderId, Nonce, Position, Seq, Up};
+use gatekey_lease::{Down, Epoch, Hello, HolderId, Nonce, Position, Seq, Up};
 use gatekey_model::{
     PresentedToken, RequestId, Rule, TenantId, Timestamp, Token, TokenDigest, TokenId, TokenName, TokenType,
     Validity, Verdict, Violations,
@@ -141,7 +141,8 @@ fn watch_hello(message: &v1::Hello) -> Result<Hello, Violations> {
     let position = Violations::collect(&mut wrong, message.position.map(self::position).transpose());
     match (holder, position) {
         (Some(holder), Some(position)) => {
-            Ok(Hello { holder: HolderId(u128::from_be_bytes(holder)), number: message.stream, position })
+            let holder = HolderId(u128::from_be_bytes(holder));
+            Ok(Hello { holder, number: message.stream, position, epoch: Epoch(message.epoch) })
         }
         _ => Err(Violations::from_collected(wrong).expect("what is missing was collected")),
     }
@@ -156,7 +157,9 @@ pub(crate) fn watch_response(message: Down) -> v1::WatchResponse {
             token_sha256: digests.iter().map(|digest| digest.0.to_vec()).collect(),
         }),
         Down::Grant { id, ttl } => Event::Grant(v1::Grant { id, ttl: Some(duration(ttl)) }),
-        Down::Reset { id, position } => Event::Reset(v1::Reset { id, position: Some(to_position(position)) }),
+        Down::Reset { id, position, epoch } => {
+            Event::Reset(v1::Reset { id, position: Some(to_position(position)), epoch: epoch.0 })
+        }
     };
     v1::WatchResponse { event: Some(event) }
 }
@@ -323,8 +326,10 @@ mod tests {
     fn a_stream_of_a_holder_begins_with_a_hello_and_has_no_other() {
         use v1::watch_request::Event;
         let message = |event| v1::WatchRequest { event: Some(event) };
-        let hello = |holder: usize| v1::Hello { holder: vec![7; holder], position: None, stream: 3 };
-        let expected = Hello { holder: HolderId(u128::from_be_bytes([7; 16])), number: 3, position: None };
+        let hello =
+            |holder: usize| v1::Hello { holder: vec![7; holder], position: None, stream: 3, epoch: 4 };
+        let holder = HolderId(u128::from_be_bytes([7; 16]));
+        let expected = Hello { holder, number: 3, position: None, epoch: Epoch(4) };
         assert_eq!(watch_request(message(Event::Hello(hello(16))), true), Ok(Up::Hello(expected)));
         let renew = message(Event::Renew(v1::Renew { id: 4, reset_id: 5 }));
         assert_eq!(watch_request(renew.clone(), false), Ok(Up::Renew { id: 4, reset: 5 }));

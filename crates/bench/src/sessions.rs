@@ -110,7 +110,7 @@ async fn connect(address: SocketAddr) -> Channel {
 async fn session(channel: Channel, client: Client, holder: u128, leased: Leased) {
     let (sender, requests) = mpsc::channel(8);
     let say = |event| sender.send(v1::WatchRequest { event: Some(event) });
-    let hello = v1::Hello { holder: holder.to_be_bytes().to_vec(), position: None, stream: 1 };
+    let hello = v1::Hello { holder: holder.to_be_bytes().to_vec(), position: None, stream: 1, epoch: 0 };
     say(Up::Hello(hello)).await.expect("the stream is there");
     let mut service = RevocationServiceClient::new(channel);
     let answer = service.watch(client.request(ReceiverStream::new(requests))).await.expect("a stream");

@@ -78,9 +78,9 @@ pub trait LeaseStore: Send + Sync + 'static {
     /// whether that log contains what it confirms.
     async fn replica_rows(&self, positions: &[Position]) -> Result<ReplicaRows, StoreError>;
 
-    /// Gives up the connections through which [`TokenStore::find_by_digest`] reads, and takes new ones: the old
-    /// ones may lead to a server that is the primary no longer. Reads that are under way may still answer.
-    async fn renew_reads(&self);
+    /// Gives up the connections of all calls, those of lines and bells apart, and takes new ones: the old ones may
+    /// lead to a server that is the primary no longer. What is under way on them may still answer.
+    async fn renew_connections(&self);
 }
 
 /// One replica's line to the store: its statements run on it one after the other. After an error, or when a call

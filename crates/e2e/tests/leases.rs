@@ -54,7 +54,9 @@ impl Watch {
 
     /// Carries the first Reset out and gets a lease; its length.
     async fn lease(&mut self) -> Duration {
-        let Ok(Some(Down::Reset(v1::Reset { id, position }))) = self.next().await else { panic!("no Reset") };
+        let Ok(Some(Down::Reset(v1::Reset { id, position, .. }))) = self.next().await else {
+            panic!("no Reset")
+        };
         self.say(Up::Ack(v1::Ack { position, reset_id: id })).await;
         self.say(Up::Renew(v1::Renew { id: 7, reset_id: id })).await;
         let Ok(Some(Down::Grant(v1::Grant { id: 7, ttl }))) = self.next().await else { panic!("no grant") };
@@ -63,7 +65,7 @@ impl Watch {
 }
 
 fn hello(holder: u8, stream: u64) -> Up {
-    Up::Hello(v1::Hello { holder: vec![holder; 16], position: None, stream })
+    Up::Hello(v1::Hello { holder: vec![holder; 16], position: None, stream, epoch: 0 })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +157,7 @@ async fn a_holder_that_comes_back_gets_what_it_missed_and_a_late_hello_does_not_
     let receipt = client.delete(token.id).await.expect("nobody holds a lease");
     assert_eq!(receipt.leases_waited_out, 0);
 
-    let back = v1::Hello { holder: vec![1; 16], position: reset.position, stream: 3 };
+    let back = v1::Hello { holder: vec![1; 16], position: reset.position, stream: 3, epoch: reset.epoch };
     let mut watch = Watch::open(&client, Up::Hello(back)).await.expect("a stream");
     let Ok(Some(Down::Invalidate(missed))) = watch.next().await else { panic!("no delta") };
     assert_eq!((missed.position, missed.token_sha256.len()), (receipt.revision, 1));
@@ -171,11 +173,19 @@ async fn a_holder_that_comes_back_gets_what_it_missed_and_a_late_hello_does_not_
             holder: vec![2; 16],
             position: Some(v1::Position { seq: 0, nonce: 12 }),
             stream: 1,
+            epoch: reset.epoch,
         }),
     )
     .await
     .expect("a stream");
     assert!(matches!(unknown.next().await, Ok(Some(Down::Reset(_)))), "another history begins anew");
+    let epoch =
+        v1::Hello { holder: vec![3; 16], position: receipt.revision, stream: 1, epoch: reset.epoch + 1 };
+    let mut restored = Watch::open(&client, Up::Hello(epoch)).await.expect("a stream");
+    assert!(
+        matches!(restored.next().await, Ok(Some(Down::Reset(_)))),
+        "another epoch does, with the same log"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,7 +194,7 @@ async fn what_is_wrong_on_a_stream_is_named() {
     let server = start(&folder);
     let client = client(&server, &folder);
     let position = |seq| Some(v1::Position { seq, nonce: 1 });
-    let short = v1::Hello { holder: vec![1; 15], position: position(-1), stream: 1 };
+    let short = v1::Hello { holder: vec![1; 15], position: position(-1), stream: 1, epoch: 0 };
     let renew = Up::Renew(v1::Renew { id: 1, reset_id: 0 });
     let mut at_first = Vec::new();
     for first in [Up::Hello(short), renew.clone(), Up::Release(v1::Release {})] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Digest, Entry, HolderId, Position};
+use crate::{Digest, Entry, Epoch, HolderId, Position};
 
 /// From a holder to a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +38,8 @@ pub struct Hello {
     pub number: u64,
     /// Where its cache stands; nothing if it never had one.
     pub position: Option<Position>,
+    /// The epoch of that history, as the last Reset told it: lost creates leave the log as it was.
+    pub epoch: Epoch,
 }
 
 /// From a replica to a holder.
@@ -63,6 +65,8 @@ pub enum Down {
         id: u64,
         /// Where the holder stands then.
         position: Position,
+        /// In which history.
+        epoch: Epoch,
     },
 }
 

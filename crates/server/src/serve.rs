@@ -71,6 +71,8 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
         () = signals.first() => None,
         ended = &mut grpc_server => Some(ended.map_err(|cause| Failure::run("the gRPC server failed", cause))),
         ended = &mut http_server => Some(ended.map_err(|cause| Failure::run("the HTTP server failed", cause))),
+        // Another process does better than one that will never have a lease again.
+        () = revocations.ended() => Some(Err(Failure::Run("a task of the replica ended by itself".to_owned()))),
     };
     if let Some(ended) = ended_early {
         return ended.and(Err(Failure::Run("a server ended by itself".to_owned())));
@@ -80,14 +82,16 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     readiness.enter(Phase::Draining);
     drop(stop);
     let drained = async {
-        // Leaving ends the holders' streams, so that the gRPC server can end.
-        let ((), grpc, http) = tokio::join!(revocations.leave(), &mut grpc_server, &mut http_server);
+        // Ends the holders' streams, so that the gRPC server can end. Its lease goes last.
+        revocations.close_sessions();
+        let (grpc, http) = tokio::join!(&mut grpc_server, &mut http_server);
         if let Err(cause) = grpc {
             error!(%cause, "the gRPC server failed while it drained");
         }
         if let Err(cause) = http {
             error!(%cause, "the HTTP server failed while it drained");
         }
+        revocations.leave().await;
     };
     tokio::select! {
         drained = timeout(config.drain_timeout, drained) => {
@@ -170,7 +174,7 @@ async fn follow_lease(revocations: Revocations, readiness: Readiness) {
                 info!("the store answers again");
             }
         } else if readiness.enter(Phase::StoreUnavailable) {
-            warn!("the store has not answered for a whole lease: not ready until it does");
+            warn!("no lease from the store: not ready until there is one");
         }
     }
 }

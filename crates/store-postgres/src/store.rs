@@ -48,7 +48,7 @@ impl PostgresStore {
             Bounded::new(pool, options.operation_timeout, trouble.clone())
         };
         let verify = bounded(options.max_connections);
-        let database = bounded(options.max_connections.min(OTHERS));
+        let database = bounded(others(&options));
         Ok(Self { server, verify, database, trouble, options })
     }
 
@@ -78,6 +78,11 @@ impl PostgresStore {
     pub async fn close(&self) {
         tokio::join!(self.verify.close(), self.database.close());
     }
+}
+
+/// How many connections there are for all that is no verification.
+fn others(options: &PostgresOptions) -> u32 {
+    options.max_connections.min(OTHERS)
 }
 
 #[async_trait]
@@ -159,9 +164,9 @@ impl LeaseStore for PostgresStore {
         self.database.read(move |connection| replica::rows(connection, positions).boxed()).await
     }
 
-    async fn renew_reads(&self) {
-        self.verify.replace(|| {
-            pool(&self.server, &self.options, self.options.max_connections, self.trouble.clone())
-        });
+    async fn renew_connections(&self) {
+        let pool = |connections| pool(&self.server, &self.options, connections, self.trouble.clone());
+        self.verify.replace(|| pool(self.options.max_connections));
+        self.database.replace(|| pool(others(&self.options)));
     }
 }

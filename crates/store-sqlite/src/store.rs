@@ -160,5 +160,5 @@ impl LeaseStore for SqliteStore {
     }
 
     /// There is one process, and it has the file: no other could have become the primary.
-    async fn renew_reads(&self) {}
+    async fn renew_connections(&self) {}
 }

@@ -1,16 +1,18 @@
 //! `gatekey.v1.RevocationService`: carries what a holder and the replica say to each other. What they say is decided
 //! in `gatekey-lease`.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use gatekey_core::{Clock, Revocations, Session, SystemClock};
+use gatekey_lease::Down;
 use gatekey_model::Timestamp;
 use gatekey_proto::v1;
 use gatekey_proto::v1::ErrorReason;
 use gatekey_proto::v1::revocation_service_server::RevocationService;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Sleep, sleep};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::debug;
 
@@ -44,7 +46,7 @@ impl RevocationService for RevocationApi {
             session: self.revocations.open(),
             holder,
             first: true,
-            ends: Instant::now() + life(call.caller.expires),
+            ends: Box::pin(sleep(life(call.caller.expires))),
         };
         Ok(Response::new(stream::unfold(Some(watch), next).boxed()))
     }
@@ -56,7 +58,7 @@ struct Watch {
     holder: Streaming<v1::WatchRequest>,
     first: bool,
     /// When the caller's credentials expire.
-    ends: Instant,
+    ends: Pin<Box<Sleep>>,
 }
 
 fn life(expires: Timestamp) -> Duration {
@@ -69,27 +71,42 @@ fn life(expires: Timestamp) -> Duration {
 async fn next(watch: Option<Watch>) -> Option<(Result<v1::WatchResponse, Status>, Option<Watch>)> {
     let mut watch = watch?;
     loop {
-        tokio::select! {
+        // What is to be said goes before what is heard: a holder that asks without pause is answered, and does not
+        // fill its own queue.
+        let event = tokio::select! {
             biased;
-            said = watch.holder.next() => match said {
-                Some(Ok(message)) => match convert::watch_request(message, std::mem::take(&mut watch.first)) {
-                    Ok(message) => watch.session.receive(message),
-                    Err(violations) => return Some((Err(ApiError::from(violations).into_status()), None)),
-                },
-                // Broken, or ended without a Release.
-                Some(Err(status)) => {
-                    debug!(code = ?status.code(), "the stream of a holder broke");
-                    return None;
-                }
-                None => return None,
-            },
-            message = watch.session.next() => {
-                return message.map(|message| (Ok(convert::watch_response(message)), Some(watch)));
-            }
-            () = sleep_until(watch.ends) => {
+            () = watch.ends.as_mut() => Event::Expired,
+            message = watch.session.next() => Event::Say(message),
+            heard = watch.holder.next() => Event::Heard(heard),
+        };
+        match event {
+            Event::Expired => {
                 let expired = ApiError::new(ErrorReason::CredentialsInvalid).because("they have expired");
                 return Some((Err(expired.into_status()), None));
             }
+            Event::Say(message) => {
+                return message.map(|message| (Ok(convert::watch_response(message)), Some(watch)));
+            }
+            Event::Heard(Some(Ok(message))) => {
+                match convert::watch_request(message, std::mem::take(&mut watch.first)) {
+                    Ok(message) => watch.session.receive(message),
+                    Err(violations) => return Some((Err(ApiError::from(violations).into_status()), None)),
+                }
+            }
+            // Broken, or ended without a Release.
+            Event::Heard(Some(Err(status))) => {
+                debug!(code = ?status.code(), "the stream of a holder broke");
+                return None;
+            }
+            Event::Heard(None) => return None,
         }
+        // Others want to be heard, too.
+        tokio::task::coop::consume_budget().await;
     }
+}
+
+enum Event {
+    Expired,
+    Say(Option<Down>),
+    Heard(Option<Result<v1::WatchRequest, Status>>),
 }

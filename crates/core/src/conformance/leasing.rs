@@ -270,7 +270,7 @@ pub async fn reads_go_on_while_they_are_renewed(fixture: Arc<dyn Fixture>) {
         });
     }
     while !readers.is_empty() {
-        store.renew_reads().await;
+        store.renew_connections().await;
         readers.join_next().await.expect("some are left").expect("every read had its answer");
     }
 }

@@ -78,7 +78,8 @@ fn begin(shared: &Shared, digest: Digest, asked: Option<Position>) -> Result<Beg
         };
         if let Some(known) = known {
             shared.counts.hit();
-            return Ok(Begun::Known(Answer { known, revision: from.position, cacheable: from.cacheable }));
+            let cacheable = from.cacheable && matches!(known, Known::Live(_));
+            return Ok(Begun::Known(Answer { known, revision: from.position, cacheable }));
         }
         shared.counts.miss();
         state.machine.send_read(now, digest, asked).map(Begun::Ask).ok_or(NoLease)

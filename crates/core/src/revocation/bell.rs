@@ -13,6 +13,8 @@ use crate::{Bell, Ring};
 /// How long to wait before a bell is opened again.
 const RETRY: Duration = Duration::from_millis(500);
 const LIMIT: Duration = Duration::from_secs(5);
+/// For how long a silent bell is trusted to hear.
+const TRUSTED: Duration = Duration::from_mins(1);
 
 /// Listens for as long as the replica runs.
 pub(super) async fn keep(shared: Arc<Shared>) {
@@ -31,10 +33,12 @@ async fn listen(shared: &Shared, mut bell: Box<dyn Bell>) {
     wake(shared);
     shared.waits.poke();
     loop {
-        match bell.ring().await {
-            Ok(Ring::Revocation) => wake(shared),
-            Ok(Ring::Confirmation) => shared.waits.poke(),
-            Err(cause) => {
+        match timeout(TRUSTED, bell.ring()).await {
+            Ok(Ok(Ring::Revocation)) => wake(shared),
+            Ok(Ok(Ring::Confirmation)) => shared.waits.poke(),
+            // Nothing to hear, or a connection that was dropped on its way without a word: a new one tells.
+            Err(_) => return,
+            Ok(Err(cause)) => {
                 debug!(?cause, "the bell broke: the polls have to do until it is open again");
                 return;
             }

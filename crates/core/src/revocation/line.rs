@@ -18,6 +18,8 @@ const POLL: Duration = Duration::from_millis(250);
 const RETRY: Duration = Duration::from_millis(200);
 /// How many entries of the log are read at once.
 const ENTRIES: u32 = 4_096;
+/// How long a log that can't be followed is left alone.
+const PACE: Duration = Duration::from_millis(50);
 /// The least time for one statement.
 const LEAST: Duration = Duration::from_secs(1);
 
@@ -150,13 +152,21 @@ impl Keeper<'_> {
             Op::ReadLog { from } => {
                 shared.with(|state, _| state.log_begun());
                 let entries = bounded(limit, line.entries_from(from, ENTRIES)).await?;
-                shared.with(|state, now| {
+                let stuck = shared.with(|state, now| {
+                    let before = state.machine.position();
                     let mut effects = state.machine.log_read(now, &entries);
                     if entries.len() >= ENTRIES as usize {
                         effects.extend(state.machine.wake());
                     }
                     state.apply(now, effects);
+                    let after = state.machine.position();
+                    after.is_none() || (after == before && state.machine.renewing())
                 });
+                // History forked, or the log lacks what its head promises, as while a backup is restored: not to be
+                // asked again at full speed.
+                if stuck {
+                    sleep(PACE).await;
+                }
             }
             Op::ReadRows => {
                 let rows = bounded(limit, line.rows()).await?;
@@ -166,7 +176,7 @@ impl Keeper<'_> {
                 });
             }
             Op::RenewReads => {
-                shared.store.renew_reads().await;
+                shared.store.renew_connections().await;
                 shared.with(|state, _| state.machine.pool_closed());
                 self.renew_at = shared.clock.moment();
             }
@@ -175,12 +185,18 @@ impl Keeper<'_> {
                 shared.waits.poke();
             }
             Op::RemoveRow { id, n } => {
-                bounded(limit, line.remove_row(id, n)).await?;
-                shared.waits.poke();
+                let removed = bounded(limit, line.remove_row(id, n)).await;
                 if id == shared.id {
+                    removed?;
                     shared.left.send_replace(true);
                     return Ok(true);
                 }
+                if let Err(cause) = removed {
+                    // It is tried again with the next renewal. If the line broke, the next statement tells.
+                    debug!(?cause, "the row of a replica that stood still could not be removed");
+                    return Ok(false);
+                }
+                shared.waits.poke();
                 info!(replica = %format_args!("{:032x}", id.0), "removed the row of a replica that stood still");
             }
         }

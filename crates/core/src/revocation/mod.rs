@@ -80,6 +80,23 @@ impl Drop for Tasks {
     }
 }
 
+/// Spawns a task whose end is told, be it by a panic.
+fn watched(shared: &Arc<Shared>, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    let end = End(Arc::clone(shared));
+    tokio::spawn(async move {
+        let _end = end;
+        task.await;
+    })
+}
+
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.ended.send_replace(true);
+    }
+}
+
 impl Revocations {
     /// Starts a replica under a new random id. It has no lease yet: see [`Self::leased`].
     ///
@@ -101,9 +118,9 @@ impl Revocations {
         let (ops, queued) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::new(store, clock, machine, lease, Negatives::new(CACHED, lease), ops));
         let tasks = vec![
-            tokio::spawn(line::keep(Arc::clone(&shared), queued)),
-            tokio::spawn(bell::keep(Arc::clone(&shared))),
-            tokio::spawn(waits::read_rows(Arc::clone(&shared))),
+            watched(&shared, line::keep(Arc::clone(&shared), queued)),
+            watched(&shared, bell::keep(Arc::clone(&shared))),
+            watched(&shared, waits::read_rows(Arc::clone(&shared))),
         ];
         Ok(Self { shared, tasks: Arc::new(Tasks(tasks)) })
     }
@@ -116,6 +133,13 @@ impl Revocations {
                 return;
             }
         }
+    }
+
+    /// Waits until one of the tasks has ended: without [`Self::leave`] that is a fault, after which there will be no
+    /// lease any more.
+    pub async fn ended(&self) {
+        // The sender is part of what is shared, so it can't be gone.
+        self.shared.ended.subscribe().wait_for(|ended| *ended).await.ok();
     }
 
     /// Opens a session for a holder's stream.
@@ -149,11 +173,23 @@ impl Revocations {
         waits::in_force(&self.shared, revocation, begun, deadline).await
     }
 
-    /// Leaves in good order: ends the sessions, goes on confirming, and removes its row from the store once no
+    /// Begins to leave: ends the holders' streams, and grants and renews nothing any more. Verifications that are
+    /// under way or still come are answered for as long as its own lease lives.
+    pub fn close_sessions(&self) {
+        self.shared.with(|state, now| {
+            let effects = state.machine.close_sessions(now);
+            state.apply(now, effects);
+            // Those that have not said Hello yet are streams, too.
+            state.queues.clear();
+        });
+    }
+
+    /// Leaves in good order: gives up its lease, goes on confirming, and removes its row from the store once no
     /// holder can use a grant of its any more, which takes up to 1.25 leases. It has no lease from now on. If the
     /// store is out of reach, the row stays, and is waited out by whoever deletes.
     pub async fn leave(&self) {
         let mut left = self.shared.left.subscribe();
+        self.close_sessions();
         self.shared.with(|state, now| {
             let effects = state.machine.leave(now);
             state.apply(now, effects);

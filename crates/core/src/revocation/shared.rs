@@ -27,6 +27,8 @@ pub(super) struct Shared {
     pub(super) lease_until: watch::Sender<Moment>,
     /// Whether it has left: its row is gone.
     pub(super) left: watch::Sender<bool>,
+    /// Whether one of the tasks has ended.
+    pub(super) ended: watch::Sender<bool>,
     pub(super) waits: Waits,
     pub(super) counts: Counts,
 }
@@ -83,6 +85,7 @@ impl Shared {
             state: Mutex::new(state),
             lease_until: watch::Sender::new(Moment::NEVER),
             left: watch::Sender::new(false),
+            ended: watch::Sender::new(false),
             waits: Waits::default(),
             counts: Counts::default(),
         }
@@ -95,20 +98,22 @@ impl Shared {
         let now = self.clock.moment();
         let done = act(&mut state, now);
         let after = state.machine.lease_until();
+        if before != after {
+            self.lease_until.send_replace(after);
+        }
         drop(state);
         if before != after {
-            self.lease_changed(now, before, after);
+            self.tell_lease(now, before, after);
         }
         done
     }
 
-    fn lease_changed(&self, now: Moment, before: Moment, after: Moment) {
+    fn tell_lease(&self, now: Moment, before: Moment, after: Moment) {
         if after == Moment::NEVER {
             info!("the lease is given up");
         } else if before <= now {
             info!(lease_s = self.lease.as_secs(), "has a lease");
         }
-        self.lease_until.send_replace(after);
     }
 }
 
@@ -120,9 +125,9 @@ impl State {
             match effect {
                 Effect::Drop(digests) => self.cache.drop_all(&digests),
                 Effect::Clear => {
-                    warn!("history forked, or it is another epoch: all that was cached is dropped");
                     self.cache.clear();
                     self.negatives.clear();
+                    warn!("history forked, or it is another epoch: all that was cached is dropped");
                 }
                 Effect::Send { stream, message } => slow.extend(self.send(stream, message)),
                 Effect::Close { stream } => drop(self.queues.remove(&stream)),

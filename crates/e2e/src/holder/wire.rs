@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatekey_lease::{Digest, Down, Nonce, Position, Seq, Up};
+use gatekey_lease::{Digest, Down, Epoch, Nonce, Position, Seq, Up};
 use gatekey_proto::v1;
 use gatekey_proto::v1::watch_request::Event as UpEvent;
 use gatekey_proto::v1::watch_response::Event as DownEvent;
@@ -15,6 +15,7 @@ pub(super) fn up(message: Up) -> v1::WatchRequest {
             holder: hello.holder.0.to_be_bytes().to_vec(),
             position: hello.position.map(position),
             stream: hello.number,
+            epoch: hello.epoch.0,
         }),
         Up::Renew { id, reset } => UpEvent::Renew(v1::Renew { id, reset_id: reset }),
         Up::Ack { position: upto, reset } => {
@@ -41,7 +42,7 @@ pub(super) fn down(message: v1::WatchResponse) -> Down {
         }
         DownEvent::Reset(said) => {
             assert!(said.id > 0, "0 stands for no Reset");
-            Down::Reset { id: said.id, position: stands(said.position) }
+            Down::Reset { id: said.id, position: stands(said.position), epoch: Epoch(said.epoch) }
         }
     }
 }
@@ -78,11 +79,11 @@ mod tests {
 
     #[test]
     fn every_message_up_keeps_its_fields() {
-        let hello = Hello { holder: HolderId(1), number: 2, position: Some(place()) };
+        let hello = Hello { holder: HolderId(1), number: 2, position: Some(place()), epoch: Epoch(5) };
         let mut holder = vec![0; 15];
         holder.push(1);
         let told = |message| up(message).event.expect("one");
-        let expected = v1::Hello { holder, position: Some(PLACE), stream: 2 };
+        let expected = v1::Hello { holder, position: Some(PLACE), stream: 2, epoch: 5 };
         assert_eq!(told(Up::Hello(hello)), UpEvent::Hello(expected));
         let renew = v1::Renew { id: 3, reset_id: 4 };
         assert_eq!(told(Up::Renew { id: 3, reset: 4 }), UpEvent::Renew(renew));
@@ -99,20 +100,20 @@ mod tests {
         let ttl = prost_types::Duration { seconds: 1, nanos: 500_000_000 };
         let grant = said(DownEvent::Grant(v1::Grant { id: 3, ttl: Some(ttl) }));
         assert_eq!(down(grant), Down::Grant { id: 3, ttl: Duration::from_millis(1_500) });
-        let reset = said(DownEvent::Reset(v1::Reset { id: 1, position: Some(PLACE) }));
-        assert_eq!(down(reset), Down::Reset { id: 1, position: place() });
+        let reset = said(DownEvent::Reset(v1::Reset { id: 1, position: Some(PLACE), epoch: 5 }));
+        assert_eq!(down(reset), Down::Reset { id: 1, position: place(), epoch: Epoch(5) });
     }
 
     #[test]
     fn nothing_is_tolerated() {
         let short = v1::Invalidate { position: Some(PLACE), token_sha256: vec![vec![9; 31]] };
-        let nowhere = v1::Reset { id: 1, position: None };
+        let nowhere = v1::Reset { id: 1, position: None, epoch: 5 };
         let backwards = prost_types::Duration { seconds: -1, nanos: 0 };
         for event in [
             None,
             Some(DownEvent::Invalidate(short)),
             Some(DownEvent::Reset(nowhere)),
-            Some(DownEvent::Reset(v1::Reset { id: 0, position: Some(PLACE) })),
+            Some(DownEvent::Reset(v1::Reset { id: 0, position: Some(PLACE), epoch: 5 })),
             Some(DownEvent::Grant(v1::Grant { id: 1, ttl: None })),
             Some(DownEvent::Grant(v1::Grant { id: 1, ttl: Some(backwards) })),
         ] {

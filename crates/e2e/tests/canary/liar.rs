@@ -115,7 +115,7 @@ impl RevocationService for Liar {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let answers = request.into_inner().filter_map(async |said| {
             let event = match said.ok()?.event? {
-                Said::Hello(_) => Told::Reset(v1::Reset { id: 1, position: PLACE }),
+                Said::Hello(_) => Told::Reset(v1::Reset { id: 1, position: PLACE, epoch: 0 }),
                 Said::Renew(renew) => {
                     let ttl = Duration::from_secs(10).try_into().ok();
                     Told::Grant(v1::Grant { id: renew.id, ttl })

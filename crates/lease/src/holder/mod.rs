@@ -6,7 +6,7 @@ mod stream;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::{Begun, Digest, FlightId, Flights, HolderId, Moment, Permit, Position, Rules, Up};
+use crate::{Begun, Digest, Epoch, FlightId, Flights, HolderId, Moment, Permit, Position, Rules, Up};
 
 /// A holder of leases.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub struct Holder {
     /// Its count of its streams; 0 before the first.
     stream: u64,
     position: Option<Position>,
+    /// Of the history in which it stands there.
+    epoch: Epoch,
     /// The last Reset on this stream.
     resets: u64,
     /// For its stream. The cache survives it, and is only not used.
@@ -56,6 +58,7 @@ impl Holder {
             rules,
             stream: 0,
             position: None,
+            epoch: Epoch(0),
             resets: 0,
             lease_until: Moment::NEVER,
             asked: VecDeque::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Asked, Holder, HolderEffect};
-use crate::{Digest, Down, Hello, Moment, Position, Rule, Up};
+use crate::{Digest, Down, Epoch, Hello, Moment, Position, Rule, Up};
 
 /// How many unanswered Renews are remembered: more than are sent in one lease.
 const REMEMBERED: usize = 8;
@@ -24,7 +24,8 @@ impl Holder {
             self.lease_until = Moment::NEVER;
             effects.push(HolderEffect::Lease(Moment::NEVER));
         }
-        let hello = Hello { holder: self.id, number: self.stream, position: self.position };
+        let hello =
+            Hello { holder: self.id, number: self.stream, position: self.position, epoch: self.epoch };
         effects.push(HolderEffect::Send(Up::Hello(hello)));
         effects
     }
@@ -47,7 +48,7 @@ impl Holder {
     pub fn receive(&mut self, now: Moment, message: Down) -> Vec<HolderEffect> {
         match message {
             Down::Invalidate { position, digests } => self.invalidate(position, digests),
-            Down::Reset { id, position } => self.reset(id, position),
+            Down::Reset { id, position, epoch } => self.reset(id, position, epoch),
             Down::Grant { id, ttl } => {
                 let Some(sent) = self.answered_renew(id) else { return Vec::new() };
                 let from = if self.rules.keep(Rule::GrantFromSending) { sent } else { now };
@@ -67,7 +68,7 @@ impl Holder {
     /// The lease ends with the history that it was for. The new position may lie before what others have
     /// confirmed already, so that an answer of then is let in which they take for dropped: under a grant from
     /// after the Reset it is told again, under an older one it never would be.
-    fn reset(&mut self, id: u64, position: Position) -> Vec<HolderEffect> {
+    fn reset(&mut self, id: u64, position: Position, epoch: Epoch) -> Vec<HolderEffect> {
         let mut effects = Vec::new();
         if self.rules.keep(Rule::ResetEndsLease) {
             self.asked.clear();
@@ -75,6 +76,7 @@ impl Holder {
         }
         self.flights.reset();
         self.position = Some(position);
+        self.epoch = epoch;
         self.resets = id;
         effects.extend([HolderEffect::Clear, self.ack(position)]);
         effects

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{Down, Hello, Nonce, Seq};
+use crate::{Down, Epoch, Hello, Nonce, Seq};
 
 const TOKEN: Digest = Digest([1; 32]);
 
@@ -15,11 +15,11 @@ fn position(seq: i64) -> Position {
 
 fn connected() -> Holder {
     let mut holder = Holder::new(HolderId(1), Rules::ALL);
-    let hello = Hello { holder: HolderId(1), number: 1, position: None };
+    let hello = Hello { holder: HolderId(1), number: 1, position: None, epoch: Epoch(0) };
     let expected = vec![HolderEffect::Lease(Moment::NEVER), HolderEffect::Send(Up::Hello(hello))];
     assert_eq!(holder.connected(), expected);
     let ack = HolderEffect::Send(Up::Ack { position: position(0), reset: 1 });
-    let reset = Down::Reset { id: 1, position: position(0) };
+    let reset = Down::Reset { id: 1, position: position(0), epoch: Epoch(3) };
     let expected = vec![HolderEffect::Lease(Moment::NEVER), HolderEffect::Clear, ack];
     assert_eq!(holder.receive(at(0), reset), expected);
     holder
@@ -62,7 +62,7 @@ fn a_revocation_taints_drops_and_then_confirms() {
 #[test]
 fn a_new_stream_ends_the_lease_and_says_where_the_cache_stands() {
     let mut holder = leased();
-    let hello = Hello { holder: HolderId(1), number: 2, position: Some(position(0)) };
+    let hello = Hello { holder: HolderId(1), number: 2, position: Some(position(0)), epoch: Epoch(3) };
     let expected = vec![HolderEffect::Lease(Moment::NEVER), HolderEffect::Send(Up::Hello(hello))];
     assert_eq!(holder.connected(), expected);
     // The answer to the old stream's Renew, had it been kept.

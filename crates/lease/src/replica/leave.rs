@@ -13,7 +13,7 @@ impl Replica {
             Up::Hello(_) if self.leaving => effects.push(Effect::Close { stream }),
             Up::Hello(hello) => {
                 effects.extend(self.sessions.hello(stream, hello, self.n));
-                effects.extend(self.sessions.settle(now, &self.tail, None));
+                effects.extend(self.sessions.settle(now, &self.tail, self.epoch, None));
                 if let Some(position) = hello.position {
                     effects.extend(self.behind(position));
                 }
@@ -33,7 +33,7 @@ impl Replica {
 
     /// How long a grant may be: what is left of its own lease, and nothing without one.
     fn left_to_grant(&self, now: Moment) -> Duration {
-        if !self.leased(now) {
+        if !self.leased(now) || self.leaving {
             Duration::ZERO
         } else if self.rules.keep(Rule::TtlWithinLease) {
             self.lease_until.since(now)
@@ -56,14 +56,20 @@ impl Replica {
         self.tick(now)
     }
 
-    /// Begins to leave: no lease, no grants, no new sessions. It goes on applying the log and confirming,
-    /// and removes its row once no session can use a grant ([`Effect::RemoveRow`] with its own id).
-    pub fn leave(&mut self, now: Moment) -> Vec<Effect> {
+    /// Begins to leave: no grants, no new sessions, no renewals. Its own lease lives on for as long as it does, so
+    /// that what is under way is answered. It goes on applying the log and confirming.
+    pub fn close_sessions(&mut self, now: Moment) -> Vec<Effect> {
         self.leaving = true;
-        self.lease_until = Moment::NEVER;
         let mut effects: Vec<Effect> = self.sessions.open().map(|stream| Effect::Close { stream }).collect();
         effects.extend(self.tick(now));
         effects
+    }
+
+    /// Leaves: has no lease of its own any more, and removes its row once no session can use a grant
+    /// ([`Effect::RemoveRow`] with its own id).
+    pub fn leave(&mut self, now: Moment) -> Vec<Effect> {
+        self.lease_until = Moment::NEVER;
+        self.close_sessions(now)
     }
 
     /// Whether it has begun to leave.
@@ -74,6 +80,7 @@ impl Replica {
 
     /// Its own row, once it has left.
     pub(super) fn left(&self, now: Moment) -> Option<Effect> {
-        (self.leaving && self.sessions.all_over(now)).then_some(Effect::RemoveRow { id: self.id, n: self.n })
+        (self.leaving && !self.leased(now) && self.sessions.all_over(now))
+            .then_some(Effect::RemoveRow { id: self.id, n: self.n })
     }
 }

@@ -134,7 +134,7 @@ impl Replica {
             effects.push(Effect::Drop(digests));
         }
         effects.extend(self.sessions.invalidate(now, new));
-        effects.extend(self.sessions.settle(now, &self.tail, None));
+        effects.extend(self.sessions.settle(now, &self.tail, self.epoch, None));
         effects
     }
 
@@ -153,7 +153,7 @@ impl Replica {
         if !self.leaving && !self.pool.stale {
             self.lease_until = self.lease_until.max(t0.plus(self.lease));
         }
-        self.sessions.settle(now, &self.tail, Some(self.n))
+        self.sessions.settle(now, &self.tail, self.epoch, Some(self.n))
     }
 
     /// History forked: no lease, an empty cache, and every session begins anew once the replica knows where.

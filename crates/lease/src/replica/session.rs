@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::time::wait_for;
-use crate::{HolderId, Moment, Position, Rule, Rules, Seq};
+use crate::{Epoch, HolderId, Moment, Position, Rule, Rules, Seq};
 
 /// A holder on a stream of this replica. It outlives its stream until its grants are over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +28,7 @@ pub(super) enum Place {
     /// It was told of everything that the replica applied.
     Told,
     /// Its Hello named a position that the replica did not hold yet when it had begun `n` renewals.
-    Ahead { position: Position, n: u64 },
+    Ahead { position: Position, epoch: Epoch, n: u64 },
     /// It gets a Reset as soon as the replica stands somewhere.
     ToReset,
 }
@@ -85,7 +85,16 @@ impl Session {
         while self.unconfirmed.front().is_some_and(|first| first.upto <= upto) {
             self.unconfirmed.pop_front();
         }
-        self.unconfirmed.len() < before
+        let settled = self.unconfirmed.len() < before;
+        // What came later under the same grants is still awaited, and what came before is not: else a holder that
+        // is always a little behind would confirm nothing for as long as others revoke.
+        match self.unconfirmed.front_mut() {
+            Some(first) if first.from <= upto => {
+                first.from = upto.next();
+                true
+            }
+            _ => settled,
+        }
     }
 
     /// Time has passed. Whether that settled anything.
@@ -163,8 +172,11 @@ mod tests {
             session.queued(at(1), seq(number), seq(number));
         }
         assert_eq!(session.unconfirmed.len(), 1);
+        assert!(session.acked(seq(998)));
+        assert_eq!(session.first_unconfirmed(), Some(seq(999)), "what is confirmed is not awaited any more");
         assert!(!session.acked(seq(998)));
         assert!(session.acked(seq(999)));
+        assert_eq!(session.first_unconfirmed(), None);
     }
 
     #[test]

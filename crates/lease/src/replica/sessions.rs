@@ -8,7 +8,7 @@ use super::Effect;
 use super::session::{Place, Session};
 use crate::log::{Entry, Tail};
 use crate::message::invalidations;
-use crate::{Down, Hello, HolderId, Moment, Position, Rule, Rules, Seq, StreamId};
+use crate::{Down, Epoch, Hello, HolderId, Moment, Position, Rule, Rules, Seq, StreamId};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Sessions {
@@ -56,7 +56,7 @@ impl Sessions {
             effects.push(Effect::Close { stream: old });
         }
         let place = match hello.position {
-            Some(position) => Place::Ahead { position, n },
+            Some(position) => Place::Ahead { position, epoch: hello.epoch, n },
             None => Place::ToReset,
         };
         self.streams.insert(stream, Session::new(hello.holder, hello.number, place, self.rules));
@@ -67,17 +67,25 @@ impl Sessions {
 
     /// The replica has read the log: who waited to be told where it stands is told now. `renewal` is the
     /// number of the renewal that has just come to its end.
-    pub(super) fn settle(&mut self, now: Moment, tail: &Tail, renewal: Option<u64>) -> Vec<Effect> {
-        let Some(applied) = tail.newest() else { return Vec::new() };
+    pub(super) fn settle(
+        &mut self,
+        now: Moment,
+        tail: &Tail,
+        epoch: Option<Epoch>,
+        renewal: Option<u64>,
+    ) -> Vec<Effect> {
+        let Some((applied, epoch)) = tail.newest().zip(epoch) else { return Vec::new() };
         let mut effects = Vec::new();
         for stream in self.unsettled.clone() {
             let Some(session) = self.streams.get(&stream) else { continue };
             let delta = match session.place {
                 Place::Told => continue,
                 Place::ToReset => None,
+                // What it holds may never have been, though the log is the same.
+                Place::Ahead { epoch: of_holder, .. } if of_holder != epoch => None,
                 // Not held *yet*: neither an ack nor a fork. It is a fork if a renewal that began after
                 // the Hello does not find it either.
-                Place::Ahead { position, n } if applied.seq < position.seq => {
+                Place::Ahead { position, n, .. } if applied.seq < position.seq => {
                     if renewal.is_none_or(|renewal| renewal <= n) {
                         continue;
                     }
@@ -86,7 +94,7 @@ impl Sessions {
                 Place::Ahead { position, .. } => self.delta(tail, position),
             };
             self.unsettled.remove(&stream);
-            let messages = delta.unwrap_or_else(|| vec![self.reset(now, stream, applied)]);
+            let messages = delta.unwrap_or_else(|| vec![self.reset(now, stream, applied, epoch)]);
             if let Some(session) = self.streams.get_mut(&stream) {
                 session.place = Place::Told;
                 if session.open {
@@ -108,14 +116,14 @@ impl Sessions {
         known.then(|| invalidations(&missed.into_iter().flatten().copied().collect::<Vec<Entry>>()))
     }
 
-    fn reset(&mut self, now: Moment, stream: StreamId, position: Position) -> Down {
+    fn reset(&mut self, now: Moment, stream: StreamId, position: Position, epoch: Epoch) -> Down {
         let mut id = 0;
         self.change(stream, |session| {
             session.resets += 1;
             id = session.resets;
             session.reset_queued(now, position.seq);
         });
-        Down::Reset { id, position }
+        Down::Reset { id, position, epoch }
     }
 
     /// Entries were applied: every session is told, and waited for as far as it has grants.

@@ -43,7 +43,7 @@ fn leased() -> Replica {
 }
 
 fn hello(number: u64, position: Option<Position>) -> Up {
-    Up::Hello(Hello { holder: HolderId(9), number, position })
+    Up::Hello(Hello { holder: HolderId(9), number, position, epoch: EPOCH })
 }
 
 fn send(message: Down) -> Effect {
@@ -131,13 +131,23 @@ fn a_holder_that_comes_back_gets_what_it_missed_or_begins_anew() {
     let digests: Arc<[Digest]> = Arc::new([TOKEN, TOKEN]);
     let delta = Down::Invalidate { position: position(5), digests };
     assert_eq!(replica.receive(at(3), STREAM, hello(1, Some(position(3)))), vec![send(delta)]);
-    let reset = Down::Reset { id: 1, position: position(5) };
+    let reset = Down::Reset { id: 1, position: position(5), epoch: EPOCH };
     let fork = Position { nonce: Nonce::from_bits(8), ..position(5) };
     for (number, place) in [(2, Some(position(0))), (3, Some(fork)), (4, None)] {
         let (old, stream) = (StreamId(number - 1), StreamId(number));
         let expected = vec![Effect::Close { stream: old }, Effect::Send { stream, message: reset.clone() }];
         assert_eq!(replica.receive(at(3), stream, hello(number, place)), expected);
     }
+}
+
+/// Nothing in the log tells of a token that was lost with its creation.
+#[test]
+fn a_holder_of_another_epoch_begins_anew_though_the_log_is_the_same() {
+    let mut replica = leased();
+    let Up::Hello(same) = hello(1, Some(position(0))) else { panic!("a Hello") };
+    let other = Up::Hello(Hello { epoch: Epoch(9), ..same });
+    let reset = Down::Reset { id: 1, position: position(0), epoch: EPOCH };
+    assert_eq!(replica.receive(at(2), STREAM, other), vec![send(reset)]);
 }
 
 #[test]
@@ -162,7 +172,7 @@ fn a_position_not_held_yet_waits_for_the_log() {
         [Effect::Send { .. }]
     ));
     // A renewal that began after the Hello does not find it: history forked.
-    let reset = Down::Reset { id: 1, position: position(0) };
+    let reset = Down::Reset { id: 1, position: position(0), epoch: EPOCH };
     assert_eq!(renew(&mut other, 3, 0), vec![send(reset)]);
 }
 
@@ -186,7 +196,7 @@ fn a_fork_ends_the_lease_and_resets_everyone() {
     assert_eq!(replica.row_committed(false), vec![Effect::ReadHead]);
     let head = Head { position: fork.position, epoch: EPOCH };
     assert_eq!(replica.head_read(at(4), head), vec![Effect::ReadLog { from: Seq::GENESIS }]);
-    let reset = Down::Reset { id: 1, position: fork.position };
+    let reset = Down::Reset { id: 1, position: fork.position, epoch: EPOCH };
     assert_eq!(replica.log_read(at(4), &[fork]), vec![send(reset)]);
     let ack = |reset| Up::Ack { position: fork.position, reset };
     assert_eq!(replica.receive(at(4), STREAM, ack(0)), vec![]);
@@ -214,6 +224,19 @@ fn a_row_that_stood_still_is_removed() {
         assert_eq!(!replica.rows_read(at(seconds), &rows).is_empty(), removed, "{seconds}");
     }
     assert_eq!(replica.rows_read(at(43), &row(2)), vec![Effect::RemoveRow { id: ReplicaId(2), n: 2 }]);
+}
+
+#[test]
+fn it_answers_what_is_under_way_before_it_leaves() {
+    let mut replica = granted();
+    assert_eq!(replica.close_sessions(at(3)), vec![Effect::Close { stream: STREAM }]);
+    assert!(replica.from_cache(at(3), None).is_some());
+    assert_eq!(replica.receive(at(3), STREAM, Up::Renew { id: 2, reset: 0 }), vec![], "no more grants");
+    replica.receive(at(3), STREAM, Up::Release);
+    assert_eq!(replica.tick(at(10)), vec![], "its own lease lives");
+    let row = Effect::RemoveRow { id: ReplicaId(1), n: 1 };
+    assert_eq!(replica.leave(at(10)), vec![row]);
+    assert!(replica.from_cache(at(10), None).is_none());
 }
 
 #[test]

@@ -188,7 +188,10 @@ mod tests {
     fn leased() -> Holding {
         let holding = Holding::new(HolderId(1));
         let mut sent = holding.connected();
-        assert!(matches!(holding.receive(Down::Reset { id: 1, position: place(0) }), Meant::Reset));
+        assert!(matches!(
+            holding.receive(Down::Reset { id: 1, position: place(0), epoch: gatekey_lease::Epoch(0) }),
+            Meant::Reset
+        ));
         holding.renew();
         let grant = Down::Grant { id: 1, ttl: Duration::from_hours(1) };
         assert!(matches!(holding.receive(grant), Meant::Lease(_)));

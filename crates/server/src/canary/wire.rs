@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatekey_lease::{Digest, Down, Nonce, Position, Seq, Up};
+use gatekey_lease::{Digest, Down, Epoch, Nonce, Position, Seq, Up};
 use gatekey_proto::v1;
 use gatekey_proto::v1::watch_request::Event as UpEvent;
 use gatekey_proto::v1::watch_response::Event as DownEvent;
@@ -15,6 +15,7 @@ pub(super) fn up(message: Up) -> v1::WatchRequest {
             holder: hello.holder.0.to_be_bytes().to_vec(),
             position: hello.position.map(to_position),
             stream: hello.number,
+            epoch: hello.epoch.0,
         }),
         Up::Renew { id, reset } => UpEvent::Renew(v1::Renew { id, reset_id: reset }),
         Up::Ack { position, reset } => {
@@ -33,7 +34,9 @@ pub(super) fn down(message: v1::WatchResponse) -> Option<Down> {
             Down::Invalidate { position: stands(position)?, digests: digests? }
         }
         DownEvent::Grant(v1::Grant { id, ttl }) => Down::Grant { id, ttl: Duration::try_from(ttl?).ok()? },
-        DownEvent::Reset(v1::Reset { id, position }) => Down::Reset { id, position: stands(position)? },
+        DownEvent::Reset(v1::Reset { id, position, epoch }) => {
+            Down::Reset { id, position: stands(position)?, epoch: Epoch(epoch) }
+        }
     })
 }
 
@@ -70,9 +73,9 @@ mod tests {
     fn what_the_holder_says_keeps_its_fields() {
         let place = stands(Some(PLACE)).expect("valid");
         let said = |message| up(message).event.expect("something");
-        let hello = Hello { holder: HolderId(1), number: 2, position: Some(place) };
+        let hello = Hello { holder: HolderId(1), number: 2, position: Some(place), epoch: Epoch(5) };
         let holder = 1_u128.to_be_bytes().to_vec();
-        let expected = v1::Hello { holder, position: Some(PLACE), stream: 2 };
+        let expected = v1::Hello { holder, position: Some(PLACE), stream: 2, epoch: 5 };
         assert_eq!(said(Up::Hello(hello)), UpEvent::Hello(expected));
         let expected = v1::Renew { id: 3, reset_id: 4 };
         assert_eq!(said(Up::Renew { id: 3, reset: 4 }), UpEvent::Renew(expected));
@@ -90,8 +93,11 @@ mod tests {
         let ttl = Duration::from_millis(1_500);
         let said = v1::Grant { id: 3, ttl: ttl.try_into().ok() };
         assert_eq!(told(DownEvent::Grant(said)), Some(Down::Grant { id: 3, ttl }));
-        let said = v1::Reset { id: 1, position: Some(PLACE) };
-        assert_eq!(told(DownEvent::Reset(said)), Some(Down::Reset { id: 1, position: place }));
+        let said = v1::Reset { id: 1, position: Some(PLACE), epoch: 5 };
+        assert_eq!(
+            told(DownEvent::Reset(said)),
+            Some(Down::Reset { id: 1, position: place, epoch: Epoch(5) })
+        );
     }
 
     #[test]
@@ -102,7 +108,7 @@ mod tests {
             DownEvent::Invalidate(short),
             DownEvent::Invalidate(v1::Invalidate { position: None, token_sha256: Vec::new() }),
             DownEvent::Grant(v1::Grant { id: 1, ttl: None }),
-            DownEvent::Reset(v1::Reset { id: 1, position: negative }),
+            DownEvent::Reset(v1::Reset { id: 1, position: negative, epoch: 5 }),
         ] {
             assert_eq!(told(event), None);
         }

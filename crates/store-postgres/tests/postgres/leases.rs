@@ -119,14 +119,14 @@ async fn renewed_reads_have_new_connections() {
     store.ping().await.expect("an answer");
     let other: Vec<i32> = pids().await.into_iter().filter(|pid| !old.contains(pid)).collect();
     assert_eq!(other.len(), 1);
-    store.renew_reads().await;
+    store.renew_connections().await;
     find().await;
     while pids().await.contains(&old[0]) {}
     assert!(pids().await.contains(&other[0]));
     observer.close().await;
     // A store that was closed stays so.
     store.close().await;
-    store.renew_reads().await;
+    store.renew_connections().await;
     let late = store.find_by_digest(&TokenDigest::of(b"any"), None).await;
     assert!(matches!(late, Err(StoreError::Unavailable(_))));
     database.drop().await;

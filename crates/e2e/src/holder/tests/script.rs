@@ -142,7 +142,7 @@ impl Stream {
     }
 
     pub(super) fn reset(&self, id: u64, seq: i64) {
-        self.tell(Told::Reset(v1::Reset { id, position: at(seq) }));
+        self.tell(Told::Reset(v1::Reset { id, position: at(seq), epoch: 0 }));
     }
 
     pub(super) fn grant(&self, id: u64) {
