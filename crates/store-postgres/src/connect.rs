@@ -137,22 +137,22 @@ pub(crate) fn pool(
         .connect_lazy_with(server.connect.clone())
 }
 
-/// What every session is set to, in milliseconds as text.
+/// The timeouts to which every session is set, in milliseconds as text.
 #[derive(Clone)]
 struct Session {
-    statement_timeout: String,
-    idle_timeout: String,
-    lock_timeout: String,
+    statement: String,
+    idle_in_transaction: String,
+    lock: String,
 }
 
 impl Session {
     fn of(options: &PostgresOptions) -> Self {
         Self {
-            statement_timeout: options.operation_timeout.as_millis().to_string(),
+            statement: options.operation_timeout.as_millis().to_string(),
             // Nobody who runs is idle in a transaction for as long. One who stands still holds locks that all
             // others wait for, and is to lose them before they give up.
-            idle_timeout: (options.lock_timeout / 3).as_millis().max(1).to_string(),
-            lock_timeout: options.lock_timeout.as_millis().to_string(),
+            idle_in_transaction: (options.lock_timeout / 3).as_millis().max(1).to_string(),
+            lock: options.lock_timeout.as_millis().to_string(),
         }
     }
 
@@ -168,9 +168,9 @@ impl Session {
                     set_config('synchronous_commit', 'on', false),
                     set_config('default_transaction_isolation', 'read committed', false)",
         )
-        .bind(&self.statement_timeout)
-        .bind(&self.lock_timeout)
-        .bind(&self.idle_timeout)
+        .bind(&self.statement)
+        .bind(&self.lock)
+        .bind(&self.idle_in_transaction)
         .fetch_one(&mut *connection)
         .await?;
         // An old primary that became a standby would answer verifications from the past.
