@@ -42,7 +42,7 @@ const TABLE: [Line; 19] = [
     line(ErrorReason::StoreFull, Code::ResourceExhausted, StatusCode::INSUFFICIENT_STORAGE, "the token store has no room left; nothing was written"),
     line(ErrorReason::IssuerUnavailable, Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "the keys of the caller's issuer can't be looked up now; try again"),
     line(ErrorReason::LoopbackOnly, Code::PermissionDenied, StatusCode::FORBIDDEN, "a server in development mode answers only local callers, by a loopback name and through no proxy"),
-    line(ErrorReason::RevocationPending, Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT, "the delete is committed, but not yet confirmed everywhere"),
+    line(ErrorReason::RevocationPending, Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT, "the revocation is committed, but not yet confirmed everywhere; repeat the call to wait for it"),
     line(ErrorReason::NotOffered, Code::Unimplemented, StatusCode::NOT_IMPLEMENTED, "this server does not offer the call"),
     line(ErrorReason::Internal, Code::Internal, StatusCode::INTERNAL_SERVER_ERROR, "internal error; the server's log has the cause under the request id"),
     line(ErrorReason::RequestUnreadable, Code::InvalidArgument, StatusCode::BAD_REQUEST, "the message can't be read: it is not one of this call, or its text is not UTF-8"),

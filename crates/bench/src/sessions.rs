@@ -26,7 +26,7 @@ type Leased = Arc<AtomicUsize>;
 
 pub(crate) async fn run(connections: usize, each: usize) {
     let mut lines = Vec::new();
-    for (connections, each) in [(connections, each), (connections * each / 10, 1)] {
+    for (connections, each) in [(connections, each), (connections * each, 1)] {
         eprintln!("{connections} connections with {each} sessions each");
         lines.extend(measure(connections, each).await);
     }
@@ -120,10 +120,16 @@ async fn session(channel: Channel, client: Client, holder: u128, leased: Leased)
     renewal.tick().await;
     loop {
         let message = tokio::select! {
-            message = messages.message() => message.expect("no error").expect("it goes on"),
+            message = messages.message() => match message {
+                Ok(Some(message)) => message,
+                // The measurement is over.
+                _ => return,
+            },
             _ = renewal.tick() => {
                 renews += 1;
-                say(Up::Renew(v1::Renew { id: renews, reset_id })).await.expect("the stream is there");
+                if say(Up::Renew(v1::Renew { id: renews, reset_id })).await.is_err() {
+                    return;
+                }
                 continue;
             }
         };
