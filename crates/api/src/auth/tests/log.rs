@@ -1,11 +1,11 @@
 //! What the code under test logs on this thread.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::DefaultGuard;
+use tracing::subscriber::{DefaultGuard, Interest};
 use tracing::{Event, Metadata, Subscriber};
 
 /// The lines of all events, each with its level and target.
@@ -15,6 +15,12 @@ pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 impl Log {
     /// Logs here until the guard is dropped.
     pub(crate) fn start() -> (Self, DefaultGuard) {
+        static ASK_EACH_TIME: Once = Once::new();
+        // A callsite that another thread meets first, without a log, would be taken for uninteresting for ever if this
+        // log begins just then.
+        ASK_EACH_TIME.call_once(|| {
+            tracing::subscriber::set_global_default(Nowhere).expect("no test sets another");
+        });
         let log = Self::default();
         let guard = tracing::subscriber::set_default(log.clone());
         (log, guard)
@@ -38,6 +44,33 @@ impl Subscriber for Log {
         event.record(&mut line);
         self.0.lock().expect("nobody panics with it").push(line.0);
     }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Logs nothing, and has to be asked each time.
+struct Nowhere;
+
+impl Subscriber for Nowhere {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn event(&self, _: &Event<'_>) {}
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
