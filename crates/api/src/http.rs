@@ -27,10 +27,9 @@ pub fn router(readiness: Readiness, only_local: bool) -> Router {
         .with_state(readiness);
     let router = if only_local { router.layer(from_fn(loopback::only_local)) } else { router };
     let paths = KnownPaths::from_iter(["/livez", "/readyz"].map(str::to_owned));
-    router.layer(from_fn(move |request: Request, next: Next| {
+    router.layer(from_fn(move |mut request: Request, next: Next| {
         let paths = paths.clone();
         async move {
-            let mut request = request;
             let identified = Identified::of(&paths, &mut request);
             let response = next.run(request).instrument(identified.span()).await;
             identified.end(response)

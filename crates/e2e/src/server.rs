@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{Client, gatekey, logs};
+use crate::{Client, TestIssuer, gatekey, logs};
 
 /// A bound for waits that only a broken server reaches.
 pub const ROOMY: Duration = Duration::from_mins(1);
@@ -55,6 +55,19 @@ impl Start {
     #[must_use]
     pub fn args<'a>(self, args: impl IntoIterator<Item = &'a str>) -> Self {
         args.into_iter().fold(self, Self::arg)
+    }
+
+    /// Trusting this issuer, whose keys are put into the folder, with `gateway` for a verifier.
+    ///
+    /// # Panics
+    /// If the folder can't be written to.
+    #[must_use]
+    pub fn trusting(self, issuer: &TestIssuer, folder: &Path) -> Self {
+        let keys = folder.join("keys.json");
+        std::fs::write(&keys, issuer.jwks()).expect("written");
+        self.args(["--issuer", &issuer.name, "--audience", "gatekey", "--verifier-subject", "gateway"])
+            .arg("--jwks")
+            .arg(keys)
     }
 
     fn command(&self) -> Command {

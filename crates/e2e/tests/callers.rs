@@ -21,13 +21,7 @@ struct Setting {
 fn setting() -> Setting {
     let folder = TempDir::new().expect("a folder");
     let issuer = TestIssuer::new("https://login.example.com");
-    let keys = folder.path().join("keys.json");
-    std::fs::write(&keys, issuer.jwks()).expect("written");
-    let server = Start::in_folder(folder.path())
-        .args(["--issuer", &issuer.name, "--audience", "gatekey", "--verifier-subject", "gateway"])
-        .arg("--jwks")
-        .arg(&keys)
-        .start();
+    let server = Start::in_folder(folder.path()).trusting(&issuer, folder.path()).start();
     Setting { _folder: folder, issuer, server }
 }
 

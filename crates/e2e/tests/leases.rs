@@ -232,13 +232,7 @@ async fn what_is_wrong_on_a_stream_is_named() {
 async fn holders_are_verifiers_and_their_streams_end_with_their_credentials() {
     let folder = TempDir::new().expect("a folder");
     let issuer = TestIssuer::new("https://login.example.com");
-    let keys = folder.path().join("keys.json");
-    std::fs::write(&keys, issuer.jwks()).expect("written");
-    let server = Start::in_folder(folder.path())
-        .args(["--issuer", &issuer.name, "--audience", "gatekey", "--verifier-subject", "gateway"])
-        .arg("--jwks")
-        .arg(&keys)
-        .start();
+    let server = Start::in_folder(folder.path()).trusting(&issuer, folder.path()).start();
     let developer = issuer.sign(&issuer.claims("ada", &["developer", "verifier"], Some("acme")));
     let refused = Watch::open(&server.client_with(&developer), hello(1, 1)).await.err().expect("refused");
     assert_eq!(

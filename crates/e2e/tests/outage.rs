@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use gatekey_e2e::{Cluster, ROOMY, Start, gatekey, reason};
+use gatekey_e2e::{Cluster, ROOMY, Start, reason};
 use gatekey_proto::health::HealthCheckRequest;
 use gatekey_proto::health::health_check_response::ServingStatus;
 use gatekey_proto::v1::Verdict;
@@ -18,9 +18,7 @@ async fn a_postgres_outage_is_unavailable_and_passes() {
     let folder = TempDir::new().expect("a folder");
     let cluster = Cluster::start();
     let database = cluster.database().await;
-    let migrated =
-        std::process::Command::new(gatekey()).args(["migrate", "--database-url", &database.url]).status();
-    assert!(migrated.expect("it runs").success());
+    database.migrate();
     let server = Start::in_folder(folder.path())
         .args(["--dev", "--database-url", &database.url, "--lease", "2"])
         .start();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gatekey_e2e::{Fleet, FleetStart, HolderProcess, Load, Outcome, ROOMY, Token, reason};
+use gatekey_e2e::{Checked, Fleet, FleetStart, HolderProcess, Load, Outcome, ROOMY, Token, reason};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tonic::Code;
 
@@ -12,6 +13,12 @@ const WORKERS: usize = 12;
 /// The holder with this number, which has a process of its own.
 fn process(fleet: &Fleet, holder: usize) -> Arc<HolderProcess> {
     fleet.holders[holder].process().expect("a process of its own")
+}
+
+/// A check that was asked for after the delete returned.
+async fn is_not_accepted(asked: JoinHandle<Option<Checked>>) {
+    let checked = asked.await.expect("no panic").expect("an answer");
+    assert_ne!(checked.outcome, Outcome::Accepted);
 }
 
 /// Until the store says that the token is deleted.
@@ -57,8 +64,7 @@ async fn a_replica_is_stopped_for_three_leases_and_woken() {
     woken.await;
     fleet.replicas[0].signal("CONT");
     for asked in asked {
-        let checked = asked.await.expect("no panic").expect("an answer");
-        assert_ne!(checked.outcome, Outcome::Accepted);
+        is_not_accepted(asked).await;
     }
     // Who was woken may find that too much time has passed for its delete; then nothing is known of it.
     if deleting.await.expect("no panic").is_err() {
@@ -83,8 +89,7 @@ async fn a_holder_is_stopped_for_three_leases_and_woken() {
     woken.await;
     fleet.holders[0].signal("CONT");
     for asked in asked {
-        let checked = asked.await.expect("no panic").expect("an answer");
-        assert_ne!(checked.outcome, Outcome::Accepted);
+        is_not_accepted(asked).await;
     }
     fleet.nobody_accepts(&token).await;
     load.stop().await;
@@ -102,8 +107,7 @@ async fn a_stopped_holder_is_woken_as_soon_as_the_delete_returns() {
         let asked = fleet.check(0, &token);
         fleet.holders[0].signal("CONT");
         assert!(receipt.leases_waited_out >= 1, "who is stopped can't confirm: {receipt:?}");
-        let checked = asked.await.expect("no panic").expect("an answer");
-        assert_ne!(checked.outcome, Outcome::Accepted);
+        is_not_accepted(asked).await;
     }
     fleet.judge().await;
 }
@@ -177,8 +181,7 @@ async fn the_caller_goes_away_in_mid_wait_and_repeats_at_another_replica() {
     let asked = fleet.check(0, &token);
     fleet.holders[0].signal("CONT");
     assert!(receipt.leases_waited_out >= 1, "a repeat waits as well: {receipt:?}");
-    let checked = asked.await.expect("no panic").expect("an answer");
-    assert_ne!(checked.outcome, Outcome::Accepted);
+    is_not_accepted(asked).await;
     fleet.nobody_accepts(&token).await;
     load.stop().await;
     fleet.judge().await;
@@ -196,7 +199,6 @@ async fn a_short_deadline_is_kept_and_the_delete_stands() {
     let asked = fleet.check(0, &token);
     fleet.holders[0].signal("CONT");
     assert!(receipt.leases_waited_out >= 1, "{receipt:?}");
-    let checked = asked.await.expect("no panic").expect("an answer");
-    assert_ne!(checked.outcome, Outcome::Accepted);
+    is_not_accepted(asked).await;
     fleet.judge().await;
 }

@@ -47,8 +47,5 @@ async fn listen(shared: &Shared, mut bell: Box<dyn Bell>) {
 }
 
 fn wake(shared: &Shared) {
-    shared.with(|state, now| {
-        let effects = state.machine.wake();
-        state.apply(now, effects);
-    });
+    shared.tell(|machine, _| machine.wake());
 }

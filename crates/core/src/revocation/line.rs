@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatekey_lease::Moment;
+use gatekey_lease::{Moment, Replica};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
@@ -20,6 +20,8 @@ const RETRY: Duration = Duration::from_millis(200);
 const ENTRIES: u32 = 4_096;
 /// How long a log that can't be followed is left alone.
 const PACE: Duration = Duration::from_millis(50);
+/// How soon what is due, and could not be done, is looked at again.
+const SOON: Duration = Duration::from_millis(1);
 /// The least time for one statement.
 const LEAST: Duration = Duration::from_secs(1);
 
@@ -36,7 +38,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut ops: UnboundedReceiver<Op>) {
                     info!("the line to the store is open again");
                 }
                 begin(&shared, &mut ops);
-                Keeper { shared: &shared, line, limit, renew_at: Moment::NEVER }.serve(&mut ops).await
+                Keeper { shared: &shared, line, limit, renew_at: None }.serve(&mut ops).await
             }
             Err(cause) => Err(cause),
         };
@@ -54,10 +56,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut ops: UnboundedReceiver<Op>) {
                 broken = true;
             }
         }
-        shared.with(|state, now| {
-            let effects = state.machine.tick(now);
-            state.apply(now, effects);
-        });
+        shared.tell(Replica::tick);
         sleep(RETRY).await;
     }
 }
@@ -81,8 +80,8 @@ struct Keeper<'a> {
     shared: &'a Shared,
     line: Box<dyn ReplicaLine>,
     limit: Duration,
-    /// When the next renewal begins; [`Moment::NEVER`] before the first.
-    renew_at: Moment,
+    /// When the next renewal begins; none before the connections are renewed.
+    renew_at: Option<Moment>,
 }
 
 impl Keeper<'_> {
@@ -93,8 +92,8 @@ impl Keeper<'_> {
             let now = self.shared.clock.moment();
             let due = self.shared.with(|state, now| {
                 // One that takes longer than L/5 comes to its end first.
-                if now >= self.renew_at && self.renew_at != Moment::NEVER && !state.machine.renewing() {
-                    self.renew_at = now.plus(self.shared.lease / 5);
+                if self.renew_at.is_some_and(|renew_at| now >= renew_at) && !state.machine.renewing() {
+                    self.renew_at = Some(now.plus(self.shared.lease / 5));
                     let effects = state.machine.renew(now);
                     state.apply(now, effects);
                 }
@@ -105,10 +104,10 @@ impl Keeper<'_> {
                     state.negatives.tick(now);
                     state.apply(now, effects);
                 }
-                let renewal = if self.renew_at == Moment::NEVER { poll_at } else { self.renew_at };
-                let tick =
-                    state.machine.next_tick().unwrap_or(poll_at).max(now.plus(Duration::from_millis(1)));
-                poll_at.min(renewal.max(now.plus(Duration::from_millis(1)))).min(tick)
+                // What is due already waits for something else to happen first.
+                let soon = now.plus(SOON);
+                let others = self.renew_at.into_iter().chain(state.machine.next_tick());
+                others.map(|due| due.max(soon)).fold(poll_at, Moment::min)
             });
             tokio::select! {
                 biased;
@@ -120,10 +119,7 @@ impl Keeper<'_> {
                     }
                     None => return Ok(()),
                 },
-                () = sleep(due.since(now)) => self.shared.with(|state, now| {
-                    let effects = state.machine.tick(now);
-                    state.apply(now, effects);
-                }),
+                () = sleep(due.since(now)) => self.shared.tell(Replica::tick),
             }
         }
     }
@@ -144,10 +140,7 @@ impl Keeper<'_> {
             Op::ReadHead => {
                 let head = bounded(limit, line.head()).await?;
                 shared.counts.head(head.position);
-                shared.with(|state, now| {
-                    let effects = state.machine.head_read(now, head);
-                    state.apply(now, effects);
-                });
+                shared.tell(|machine, now| machine.head_read(now, head));
             }
             Op::ReadLog { from } => {
                 shared.with(|state, _| state.log_begun());
@@ -170,15 +163,12 @@ impl Keeper<'_> {
             }
             Op::ReadRows => {
                 let rows = bounded(limit, line.rows()).await?;
-                shared.with(|state, now| {
-                    let effects = state.machine.rows_read(now, &rows);
-                    state.apply(now, effects);
-                });
+                shared.tell(|machine, now| machine.rows_read(now, &rows));
             }
-            Op::RenewReads => {
+            Op::RenewConnections => {
                 shared.store.renew_connections().await;
                 shared.with(|state, _| state.machine.pool_closed());
-                self.renew_at = shared.clock.moment();
+                self.renew_at = Some(shared.clock.moment());
             }
             Op::Confirm(confirmation) => {
                 bounded(limit, line.confirm(shared.id, confirmation)).await?;

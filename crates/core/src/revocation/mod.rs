@@ -15,18 +15,17 @@ mod waits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatekey_lease::{Negatives, Receipt, Replica, ReplicaConfig, ReplicaId, Rules};
+use gatekey_lease::{Moment, Negatives, Position, Receipt, Replica, ReplicaConfig, ReplicaId, Rules};
 use gatekey_model::TokenDigest;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::{Clock, Revocation, Store};
+use crate::{Clock, Error, Revocation, Store, StoreError};
 
 pub(crate) use answers::{Answer, Known};
 pub use session::Session;
 use shared::Shared;
 pub use status::Status;
-pub(crate) use waits::Waited;
 
 /// How many of the newest entries of the log a replica remembers, for holders that come back.
 const REMEMBERED: usize = 16_384;
@@ -158,8 +157,8 @@ impl Revocations {
     pub(crate) async fn look_up(
         &self,
         digest: &TokenDigest,
-        asked: Option<gatekey_lease::Position>,
-    ) -> Result<Answer, crate::StoreError> {
+        asked: Option<Position>,
+    ) -> Result<Answer, StoreError> {
         answers::look_up(&self.shared, digest, asked).await
     }
 
@@ -167,9 +166,9 @@ impl Revocations {
     pub(crate) async fn in_force(
         &self,
         revocation: Revocation,
-        begun: gatekey_lease::Moment,
-        deadline: gatekey_lease::Moment,
-    ) -> Waited<Receipt> {
+        begun: Moment,
+        deadline: Moment,
+    ) -> Result<Receipt, Error> {
         waits::in_force(&self.shared, revocation, begun, deadline).await
     }
 
@@ -190,10 +189,7 @@ impl Revocations {
     pub async fn leave(&self) {
         let mut left = self.shared.left.subscribe();
         self.close_sessions();
-        self.shared.with(|state, now| {
-            let effects = state.machine.leave(now);
-            state.apply(now, effects);
-        });
+        self.shared.tell(Replica::leave);
         // The sender is part of what is shared, so it can't be gone.
         left.wait_for(|left| *left).await.ok();
     }

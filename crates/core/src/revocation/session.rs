@@ -32,10 +32,7 @@ impl Session {
 
     /// The holder said this.
     pub fn receive(&self, message: Up) {
-        self.shared.with(|state, now| {
-            let effects = state.machine.receive(now, self.stream, message);
-            state.apply(now, effects);
-        });
+        self.shared.tell(|machine, now| machine.receive(now, self.stream, message));
     }
 
     /// What is to be said to the holder next; nothing if the stream is to end. May be given up at any time.

@@ -53,7 +53,7 @@ pub(super) enum Op {
     ReadHead,
     ReadLog { from: Seq },
     ReadRows,
-    RenewReads,
+    RenewConnections,
     Confirm(Confirmation),
     RemoveRow { id: ReplicaId, n: u64 },
 }
@@ -108,6 +108,14 @@ impl Shared {
         done
     }
 
+    /// Tells the machine of something, and carries out what it wants done.
+    pub(super) fn tell(&self, event: impl FnOnce(&mut Replica, Moment) -> Vec<Effect>) {
+        self.with(|state, now| {
+            let effects = event(&mut state.machine, now);
+            state.apply(now, effects);
+        });
+    }
+
     fn tell_lease(&self, now: Moment, before: Moment, after: Moment) {
         if after == Moment::NEVER {
             info!("the lease is given up");
@@ -138,7 +146,7 @@ impl State {
                         self.queue(Op::ReadLog { from });
                     }
                 }
-                Effect::ClosePool => self.queue(Op::RenewReads),
+                Effect::ClosePool => self.queue(Op::RenewConnections),
                 Effect::Confirm { position, confirmed, waited_out } => {
                     self.queue(Op::Confirm(Confirmation { position, confirmed, waited_out }));
                 }

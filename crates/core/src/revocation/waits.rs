@@ -17,9 +17,6 @@ use crate::{Error, Revocation, StoreError};
 const POLL: Duration = Duration::from_millis(250);
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// How a wait ends otherwise.
-pub(crate) type Waited<T> = Result<T, Error>;
-
 /// Who waits.
 #[derive(Default)]
 pub(super) struct Waits {
@@ -133,7 +130,7 @@ pub(super) async fn in_force(
     revocation: Revocation,
     begun: Moment,
     deadline: Moment,
-) -> Waited<Receipt> {
+) -> Result<Receipt, Error> {
     let Revocation { position, repeated, max_lease } = revocation;
     let mut deletion = Deletion::begin(begun, deadline, Rules::ALL);
     let now = shared.clock.moment();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gatekey_proto::v1;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::delays::Delays;
 use super::wire;
@@ -17,7 +17,9 @@ pub(super) struct Round {
     number: u64,
     /// The cache accepted the token, and did so until it was to be deleted.
     pub(super) cached: bool,
-    delete_ms: Option<f64>,
+    /// How long the call took that went well.
+    #[serde(rename = "delete_ms", serialize_with = "optional_millis")]
+    delete: Option<Duration>,
     holders_confirmed: Option<i32>,
     leases_waited_out: Option<i32>,
     /// Accepts after DeleteToken returned OK.
@@ -28,8 +30,6 @@ pub(super) struct Round {
     pub(super) cannot_tell: u64,
     /// Other calls that failed.
     pub(super) failed: u64,
-    #[serde(skip)]
-    delete: Option<Duration>,
     /// How many servers said of the deleted token that it is revoked.
     #[serde(skip)]
     pub(super) revoked: u64,
@@ -62,14 +62,13 @@ impl Round {
         Self {
             number,
             cached: false,
-            delete_ms: None,
+            delete: None,
             holders_confirmed: None,
             leases_waited_out: None,
             stale: 0,
             false_rejects: 0,
             cannot_tell: 0,
             failed: 0,
-            delete: None,
             revoked: 0,
             findings: Vec::new(),
         }
@@ -77,7 +76,6 @@ impl Round {
 
     pub(super) fn deleted(&mut self, took: Duration, receipt: &v1::DeletionReceipt) {
         self.delete = Some(took);
-        self.delete_ms = Some(millis(took));
         self.holders_confirmed = Some(receipt.holders_confirmed);
         self.leases_waited_out = Some(receipt.leases_waited_out);
     }
@@ -114,7 +112,8 @@ impl Round {
 }
 
 /// All rounds.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
+#[serde(tag = "event", rename = "summary")]
 pub(super) struct Totals {
     rounds: u64,
     succeeded: u64,
@@ -122,19 +121,8 @@ pub(super) struct Totals {
     false_rejects: u64,
     cannot_tell: u64,
     failed: u64,
+    #[serde(rename = "delete_ms", serialize_with = "percentiles")]
     deletes: Delays,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "event", rename = "summary")]
-struct Summary {
-    rounds: u64,
-    succeeded: u64,
-    stale: u64,
-    false_rejects: u64,
-    cannot_tell: u64,
-    failed: u64,
-    delete_ms: DeleteMs,
 }
 
 #[derive(Serialize)]
@@ -167,21 +155,6 @@ impl Totals {
         self.rounds
     }
 
-    pub(super) fn summary(&self) -> impl Serialize {
-        let percentile = |percent| self.deletes.percentile(percent).map(millis);
-        let delete_ms =
-            DeleteMs { p50: percentile(50), p99: percentile(99), max: self.deletes.max().map(millis) };
-        Summary {
-            rounds: self.rounds,
-            succeeded: self.succeeded,
-            stale: self.stale,
-            false_rejects: self.false_rejects,
-            cannot_tell: self.cannot_tell,
-            failed: self.failed,
-            delete_ms,
-        }
-    }
-
     /// Whether all is well.
     pub(super) fn verdict(&self) -> Result<(), Failure> {
         let problem = if self.stale > 0 {
@@ -195,6 +168,16 @@ impl Totals {
         };
         Err(Failure::Run(problem.to_owned()))
     }
+}
+
+fn optional_millis<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    span.map(millis).serialize(serializer)
+}
+
+fn percentiles<S: Serializer>(deletes: &Delays, serializer: S) -> Result<S::Ok, S::Error> {
+    let percentile = |percent| deletes.percentile(percent).map(millis);
+    let max = deletes.max().map(millis);
+    DeleteMs { p50: percentile(50), p99: percentile(99), max }.serialize(serializer)
 }
 
 /// To a hundredth.
@@ -267,7 +250,7 @@ mod tests {
             "event": "summary", "rounds": 2, "succeeded": 1, "stale": 0, "false_rejects": 0, "cannot_tell": 1,
             "failed": 2, "delete_ms": { "p50": 3.2, "p99": 3.2, "max": 3.2 },
         });
-        assert_eq!(serde_json::to_value(totals.summary()).expect("JSON"), expected);
+        assert_eq!(serde_json::to_value(&totals).expect("JSON"), expected);
         assert!(totals.verdict().is_ok());
     }
 

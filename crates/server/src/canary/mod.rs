@@ -59,7 +59,7 @@ pub(crate) async fn run(request: &cli::Canary) -> Result<(), Failure> {
     // If it does not end, its lease does.
     timeout(FAREWELL, stream).await.ok();
     said.and(cleaned)?;
-    print(&totals.summary())?;
+    print(&totals)?;
     totals.verdict()
 }
 
