@@ -1,6 +1,6 @@
 //! DeleteToken with three replicas on Postgres and so many holders, each delete beside a bare commit on the same server.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gatekey_e2e::{Client, Database, HolderStart, Server, Start, TestHolder};
 use sqlx::{Connection, PgConnection};
@@ -42,13 +42,10 @@ impl Fleet {
 
     async fn holders(&self, count: usize) -> Vec<TestHolder> {
         let endpoints: Vec<_> = self.servers.iter().map(|server| server.grpc).collect();
-        let start =
-            |first| HolderStart { endpoints: endpoints.clone(), first, jwt: self.jwt.clone() }.start();
-        let holders: Vec<TestHolder> = (0..count).map(|number| start(number % REPLICAS)).collect();
+        let start = HolderStart { endpoints, jwt: self.jwt.clone() };
+        let holders: Vec<TestHolder> = (0..count).map(|_| start.start()).collect();
         for holder in &holders {
-            while !holder.leased() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            holder.gatekey().leased().await;
         }
         holders
     }

@@ -1,8 +1,14 @@
 //! A bare tonic server that answers VerifyToken with a message of the same size and does nothing else:
 //! the limit that the transport sets.
 
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use gatekey_interceptor::{Access, Gatekey};
 use gatekey_proto::v1;
 use gatekey_proto::v1::token_service_server::{TokenService, TokenServiceServer};
+use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
@@ -57,14 +63,61 @@ impl TokenService for Echo {
     }
 }
 
-/// Serves until killed; prints its address.
-pub(crate) async fn serve() {
+/// Serves until killed; prints its address. With a server of Gatekey's, it asks for an API token of any type, and prints
+/// its address only once it has a lease.
+pub(crate) async fn serve(gatekey: Option<String>) {
     let address = "127.0.0.1:0".parse().expect("an address");
     let incoming = TcpIncoming::bind(address).expect("a free port").with_nodelay(Some(true));
-    println!("{}", incoming.local_addr().expect("bound"));
-    tonic::transport::Server::builder()
-        .add_service(TokenServiceServer::new(Echo))
-        .serve_with_incoming(incoming)
-        .await
-        .expect("the echo serves");
+    let address = incoming.local_addr().expect("bound");
+    let service = TokenServiceServer::new(Echo);
+    let served = if let Some(endpoint) = gatekey {
+        let jwt = std::env::var("GATEKEY_JWT").expect("a JWT");
+        let gatekey = Gatekey::builder([endpoint]).bearer(&jwt).connect().expect("good settings");
+        gatekey.leased().await;
+        println!("{address}");
+        let mut layered = Server::builder().layer(gatekey.layer(Access::any()));
+        layered.add_service(service).serve_with_incoming(incoming).await
+    } else {
+        println!("{address}");
+        Server::builder().add_service(service).serve_with_incoming(incoming).await
+    };
+    served.expect("the echo serves");
+}
+
+/// Such a server in a process of its own. Killed when dropped.
+pub(crate) struct EchoProcess {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl EchoProcess {
+    pub(crate) fn bare() -> Self {
+        Self::start(&mut this_program())
+    }
+
+    /// It asks for tokens of this server.
+    pub(crate) fn protected(gatekey: SocketAddr, jwt: &str) -> Self {
+        Self::start(this_program().args(["--gatekey", &format!("http://{gatekey}")]).env("GATEKEY_JWT", jwt))
+    }
+
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("an address");
+        Self { child, address: line.trim().parse().expect("an address") }
+    }
+}
+
+fn this_program() -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.arg("echo");
+    command
+}
+
+impl Drop for EchoProcess {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
 }

@@ -4,9 +4,12 @@
 
 mod delete;
 mod echo;
+mod flood;
+mod layer;
 mod load;
 mod sessions;
 mod start;
+mod streams;
 mod table;
 mod verify;
 
@@ -47,9 +50,44 @@ enum Bench {
         #[arg(long, default_value_t = 100)]
         each: usize,
     },
-    /// The bare echo server that `verify` compares with; it is started by it.
+    /// A tonic echo with the interceptor's layer in front, beside the same echo without it.
+    Layer {
+        /// How many pairs of runs for each line.
+        #[arg(long, default_value_t = 7)]
+        pairs: usize,
+    },
+    /// A flood of unknown, well-formed tokens at a protected service: what it does to good checks, and to its memory.
+    Flood {
+        /// How long, in seconds.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
+    /// Open realtime streams at a protected service: how soon they end after a delete, and after expiry.
+    Streams {
+        /// How many of them.
+        #[arg(long, default_value_t = 200)]
+        count: usize,
+    },
+    /// The echo server that others compare with; it is started by them.
     #[command(hide = true)]
-    Echo,
+    Echo {
+        /// The server whose tokens it asks for, with `GATEKEY_JWT` for itself; it asks for none without.
+        #[arg(long)]
+        gatekey: Option<String>,
+    },
+    /// The one who floods; it is started by `flood`.
+    #[command(hide = true)]
+    Flooding {
+        /// The service.
+        #[arg(long)]
+        address: std::net::SocketAddr,
+        /// How many tokens a second; as many as it can, if 0.
+        #[arg(long)]
+        rate: u64,
+        /// How long, in seconds.
+        #[arg(long)]
+        seconds: u64,
+    },
 }
 
 #[tokio::main]
@@ -59,6 +97,10 @@ async fn main() {
         Bench::Verify { rows, pairs } => verify::run(rows, pairs).await,
         Bench::Delete { count } => delete::run(count).await,
         Bench::Sessions { connections, each } => sessions::run(connections, each).await,
-        Bench::Echo => echo::serve().await,
+        Bench::Layer { pairs } => layer::run(pairs).await,
+        Bench::Flood { seconds } => flood::run(seconds).await,
+        Bench::Streams { count } => streams::run(count).await,
+        Bench::Echo { gatekey } => echo::serve(gatekey).await,
+        Bench::Flooding { address, rate, seconds } => flood::flood(address, rate, seconds).await,
     }
 }

@@ -1,8 +1,5 @@
 //! VerifyToken over Postgres: beside a bare tonic echo of the same messages, and with few and many rows.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -11,11 +8,12 @@ use gatekey_e2e::{Client, Database, Server, Start, dev_token};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
+use crate::echo::EchoProcess;
 use crate::load::{Asked, Shape, verify};
 use crate::table::{Line, median, print};
 
 const EACH: Duration = Duration::from_secs(3);
-const SHAPES: [Shape; 3] = [
+pub(crate) const SHAPES: [Shape; 3] = [
     Shape { connections: 1, in_flight: 1 },
     Shape { connections: 1, in_flight: 16 },
     Shape { connections: 8, in_flight: 32 },
@@ -25,32 +23,6 @@ const FEW: i64 = 100_000;
 const COLD: Duration = Duration::from_millis(500);
 /// As many different tokens are verified in turn.
 const VERIFIED: usize = 1_000;
-
-struct Echo {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Echo {
-    fn start() -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .arg("echo")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut line).expect("an address");
-        Self { child, address: line.trim().parse().expect("an address") }
-    }
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
 
 /// A server over a database of its own with so many rows.
 struct Filled {
@@ -116,7 +88,7 @@ pub(crate) async fn run(rows: i64, pairs: usize) {
     eprintln!("filling {FEW} and {rows} rows");
     let few = Filled::with(FEW).await;
     let many = Filled::with(rows).await;
-    let echo = Echo::start();
+    let echo = EchoProcess::bare();
     let (few_jwt, many_jwt) = (few.jwt(), many.jwt());
     let mut lines = Vec::new();
     for shape in SHAPES {

@@ -22,10 +22,22 @@ pub fn gatekey() -> &'static Path {
     BINARY.get_or_init(|| given_or_built("GATEKEY_BIN", "gatekey", "gatekey"))
 }
 
-/// The `holder` binary of this crate; integration tests are told by cargo where it is.
-pub(crate) fn holder() -> &'static Path {
+/// The example service over gRPC.
+///
+/// # Panics
+/// If it can't be built.
+pub fn transcribe_grpc() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| given_or_built("CARGO_BIN_EXE_holder", "gatekey-e2e", "holder"))
+    BINARY.get_or_init(|| given_or_built("TRANSCRIBE_GRPC_BIN", "gatekey-examples", "transcribe-grpc"))
+}
+
+/// The example service over HTTP.
+///
+/// # Panics
+/// If it can't be built.
+pub fn transcribe_http() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| given_or_built("TRANSCRIBE_HTTP_BIN", "gatekey-examples", "transcribe-http"))
 }
 
 fn given_or_built(variable: &str, package: &str, name: &str) -> PathBuf {

@@ -73,9 +73,21 @@ impl Client {
     /// # Panics
     /// If the server refuses.
     pub async fn create_batch(&self, name: &str) -> (v1::Token, String) {
+        self.create_of_type(name, v1::TokenType::Batch).await
+    }
+
+    /// Creates a realtime token for a year.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub async fn create_realtime(&self, name: &str) -> (v1::Token, String) {
+        self.create_of_type(name, v1::TokenType::Realtime).await
+    }
+
+    async fn create_of_type(&self, name: &str, kind: v1::TokenType) -> (v1::Token, String) {
         let request = v1::CreateTokenRequest {
             name: name.to_owned(),
-            r#type: v1::TokenType::Batch.into(),
+            r#type: kind.into(),
             years_valid: 1,
             request_id: String::new(),
         };

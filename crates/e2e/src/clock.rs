@@ -1,10 +1,5 @@
-//! The clock by which leases and histories are timed. Comparing readings is left to others.
+//! The clock by which histories are timed. Comparing readings is left to others.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use gatekey_lease::Moment;
 use rustix::time::{ClockId, clock_gettime};
 
 /// `CLOCK_MONOTONIC`, and with it `Instant`, stands still while the machine is suspended; this one goes on.
@@ -19,28 +14,6 @@ pub fn boottime() -> u64 {
     let now = clock_gettime(CLOCK);
     let seconds = u64::try_from(now.tv_sec).expect("not negative");
     seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).expect("not negative")
-}
-
-/// A holder's clock: the machine's, or ahead of it by as much as a test wants.
-#[derive(Clone, Debug, Default)]
-pub struct Clock {
-    ahead: Arc<AtomicU64>,
-}
-
-impl Clock {
-    /// What it shows.
-    #[must_use]
-    pub fn now(&self) -> Moment {
-        Moment::from_nanos(boottime() + self.ahead.load(Ordering::SeqCst))
-    }
-
-    /// Shows so much more from now on, as after a suspension of that length.
-    ///
-    /// # Panics
-    /// After 584 years.
-    pub fn suspend(&self, span: Duration) {
-        self.ahead.fetch_add(u64::try_from(span.as_nanos()).expect("short"), Ordering::SeqCst);
-    }
 }
 
 #[cfg(test)]
@@ -61,13 +34,5 @@ mod tests {
         assert_eq!(CLOCK, ClockId::Boottime);
         let (before, now, after) = (uptime(), boottime(), uptime());
         assert!(before <= now && now <= after + 10_000_000, "{before} {now} {after}");
-    }
-
-    #[test]
-    fn a_suspension_is_counted() {
-        let clock = Clock::default();
-        let before = clock.now();
-        clock.suspend(Duration::from_secs(6));
-        assert!(clock.now().since(before) >= Duration::from_secs(6));
     }
 }

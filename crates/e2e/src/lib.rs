@@ -12,12 +12,12 @@ mod proxy;
 mod raw;
 mod server;
 
-pub use binary::{gatekey, logs, root};
+pub use binary::{gatekey, logs, root, transcribe_grpc, transcribe_http};
 pub use client::{Client, reason, violations};
-pub use clock::{Clock, boottime};
+pub use clock::boottime;
 pub use faults::{Faults, Findings};
 pub use fleet::{Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Tally, Token};
-pub use holder::{Checked, Counts, HolderProcess, HolderStart, Outcome, TestHolder, serve as serve_holder};
+pub use holder::{Checked, HolderProcess, HolderStart, Outcome, TestHolder};
 pub use issuer::TestIssuer;
 pub use postgres::{Cluster, Database};
 pub use proxy::{FaultProxy, Flow, Link, Upstream};

@@ -262,7 +262,7 @@ pub fn dev_token(folder: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-fn new_log() -> (PathBuf, File) {
+pub(crate) fn new_log() -> (PathBuf, File) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let path = logs().join(format!("server-{}-{number}.log", std::process::id()));

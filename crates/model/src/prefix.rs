@@ -22,6 +22,7 @@ impl TokenPrefix {
         &self.0
     }
 
+    #[inline]
     pub(crate) fn is_valid(bytes: &[u8]) -> bool {
         (2..=8).contains(&bytes.len()) && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     }

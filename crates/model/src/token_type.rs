@@ -40,7 +40,11 @@ impl TokenType {
     }
 
     pub(crate) fn from_letter(letter: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.letter() == char::from(letter))
+        match letter {
+            b'b' => Some(Self::Batch),
+            b'r' => Some(Self::Realtime),
+            _ => None,
+        }
     }
 }
 

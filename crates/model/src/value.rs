@@ -32,8 +32,10 @@ pub struct TokenValue(Zeroizing<String>);
 /// A text in the form of a token value, borrowed from where it came in. `Debug` shows its key only.
 #[derive(Clone, Copy)]
 pub struct PresentedToken<'a> {
-    value: &'a str,
+    /// ASCII only.
+    value: &'a [u8],
     hint: TokenType,
+    checksum: u32,
 }
 
 /// A text that is not in the form of a token value. Carries nothing of the text.
@@ -92,18 +94,30 @@ impl<'a> PresentedToken<'a> {
     ///
     /// # Errors
     /// If it is not a token value: a typo, a cut-off value, something else altogether.
+    #[inline]
     pub fn parse(value: &'a str) -> Result<Self, MalformedToken> {
-        let bytes = value.as_bytes();
+        Self::parse_bytes(value.as_bytes())
+    }
+
+    /// The same for bytes, as a header has them.
+    ///
+    /// # Errors
+    /// If they are not a token value.
+    #[inline]
+    pub fn parse_bytes(bytes: &'a [u8]) -> Result<Self, MalformedToken> {
         let hidden_at = bytes.len().checked_sub(HIDDEN_LEN).ok_or(MalformedToken)?;
         let prefix_len = hidden_at.checked_sub(KEY_TAIL_LEN).ok_or(MalformedToken)?;
         let (prefix, rest) = bytes.split_at(prefix_len);
-        let [b'_', letter, b'_', random @ ..] = rest else { return Err(MalformedToken) };
-        let hint = TokenType::from_letter(*letter).ok_or(MalformedToken)?;
+        let Some((&[b'_', letter, b'_'], random)) = rest.split_first_chunk() else {
+            return Err(MalformedToken);
+        };
+        let hint = TokenType::from_letter(letter).ok_or(MalformedToken)?;
+        // Without a branch for each byte, so that the compiler takes many at once.
+        let digits = random.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_alphanumeric());
         let (checked, check) = bytes.split_at(bytes.len() - CHECKSUM_LEN);
-        let well_formed = TokenPrefix::is_valid(prefix)
-            && random.iter().all(u8::is_ascii_alphanumeric)
-            && checksum(checked) == check;
-        if well_formed { Ok(Self { value, hint }) } else { Err(MalformedToken) }
+        let checksum = crc32fast::hash(checked);
+        let well_formed = digits && TokenPrefix::is_valid(prefix) && number(check) == u64::from(checksum);
+        if well_formed { Ok(Self { value: bytes, hint, checksum }) } else { Err(MalformedToken) }
     }
 
     /// The token values in a text, whatever stands around them.
@@ -111,16 +125,27 @@ impl<'a> PresentedToken<'a> {
         text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter_map(|word| Self::parse(word).ok())
     }
 
+    /// The checksum, as a number: as random as the value, known before its digest, and no proof of anything.
+    #[inline]
+    #[must_use]
+    pub const fn checksum(&self) -> u32 {
+        self.checksum
+    }
+
     /// What to look the token up by.
+    #[inline]
     #[must_use]
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest::of(self.value.as_bytes())
+        TokenDigest::of(self.value)
     }
 
     /// The public part.
+    ///
+    /// # Panics
+    /// Never: a value in the right form is ASCII.
     #[must_use]
     pub fn key(&self) -> &'a str {
-        key_part(self.value)
+        key_part(std::str::from_utf8(self.value).expect("its form was checked"))
     }
 
     /// What the value says of its type. A hint: the stored type decides.
@@ -159,6 +184,22 @@ impl fmt::Display for TokenKey {
 fn key_part(value: &str) -> &str {
     &value[..value.len() - HIDDEN_LEN]
 }
+
+/// The number that digits stand for. What is no digit is taken for one that is too large: then so is the number.
+fn number(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |number, digit| number * 62 + u64::from(VALUES[usize::from(*digit)]))
+}
+
+/// What each byte stands for.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 62 {
+        values[DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_LEN] {
     let mut rest = crc32fast::hash(bytes) as usize;

@@ -22,17 +22,17 @@ enum Running {
 }
 
 impl Holding {
-    pub(super) async fn start(replicas: &[Upstream], first: usize, jwt: &str, process: bool) -> Self {
+    pub(super) async fn start(replicas: &[Upstream], jwt: &str, process: bool) -> Self {
         let mut links = Vec::new();
         for replica in replicas {
             links.push(FaultProxy::start(replica.clone()).await);
         }
         let endpoints = links.iter().map(FaultProxy::address).collect();
-        let start = HolderStart { endpoints, first, jwt: jwt.to_owned() };
+        let start = HolderStart { endpoints, jwt: jwt.to_owned() };
         let running = if process {
             Running::There(Arc::new(start.start_process()))
         } else {
-            Running::Here(Arc::new(start.clone().start()))
+            Running::Here(Arc::new(start.start()))
         };
         Self { links, start, running: RwLock::new(running) }
     }
@@ -45,7 +45,10 @@ impl Holding {
                 let value = value.to_owned();
                 Box::pin(async move { Some(holder.check(&value).await) })
             }
-            Running::There(process) => Box::pin(process.check(value)),
+            Running::There(process) => {
+                let checked = process.check(value);
+                Box::pin(async move { Some(checked.await) })
+            }
         }
     }
 
@@ -74,7 +77,7 @@ impl Holding {
     pub fn crash(&self) {
         let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
         *running = match &*running {
-            Running::Here(_) => Running::Here(Arc::new(self.start.clone().start())),
+            Running::Here(_) => Running::Here(Arc::new(self.start.start())),
             Running::There(process) => {
                 process.kill();
                 Running::There(Arc::new(self.start.start_process()))

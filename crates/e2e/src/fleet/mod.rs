@@ -95,8 +95,7 @@ impl FleetStart {
         let upstreams: Vec<_> = replicas.iter().map(Replica::upstream).collect();
         let mut holders = Vec::new();
         for number in 0..self.processes + self.holders {
-            let first = number % upstreams.len();
-            holders.push(Holding::start(&upstreams, first, &jwt, number < self.processes).await);
+            holders.push(Holding::start(&upstreams, &jwt, number < self.processes).await);
         }
         let fleet = Arc::new(Fleet {
             replicas,

@@ -1,26 +1,18 @@
-//! A holder of leases as a protected service would have one: the lease crate's machine over real streams, with
-//! a cache. Which checks are made when, and what they prove, is left to others.
+//! A protected service as other teams run them: the example service with the real interceptor in front. Which checks are
+//! made when, and what they prove, is left to others.
 
-mod check;
-mod line;
+mod call;
 mod process;
-mod shared;
-mod stream;
-mod wire;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
+use gatekey_interceptor::Gatekey;
+use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 
-pub use line::serve;
 pub use process::HolderProcess;
-pub use shared::Counts;
 
-use crate::{Clock, ROOMY};
-use shared::Shared;
+use call::Service;
 
 /// What became of a request with a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,94 +25,90 @@ pub enum Outcome {
     CannotTell,
 }
 
-/// An outcome, how it came about, and when: in nanoseconds of [`boottime`](crate::boottime).
+/// An outcome, how it came about, and when: in nanoseconds of [`boottime`](crate::boottime), as the client has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// What became of it.
     pub outcome: Outcome,
-    /// No server was asked.
+    /// It was accepted from the service's memory.
     pub cached: bool,
-    /// When the request came.
+    /// When the request was sent.
     pub invoked: u64,
     /// When it was answered.
     pub returned: u64,
 }
 
-/// How a holder is to be started.
+/// How a service is to be started.
 #[derive(Clone, Debug)]
 pub struct HolderStart {
-    /// The replicas, each under the address at which this holder reaches it. At least one.
+    /// The replicas, each under the address at which this service reaches it. At least one.
     pub endpoints: Vec<SocketAddr>,
-    /// The one to which it opens its first stream.
-    pub first: usize,
     /// A verifier's.
     pub jwt: String,
 }
 
-/// A holder in this process. Dropped, it is gone as if it had crashed.
+/// A service in this process. Dropped, it is gone as if it had crashed.
 #[derive(Debug)]
 pub struct TestHolder {
-    shared: Arc<Shared>,
-    stream: AbortHandle,
+    gatekey: Gatekey,
+    service: Service,
+    server: AbortHandle,
 }
 
 impl HolderStart {
-    /// Starts it in this process.
+    /// The replicas as the interceptor has them.
     #[must_use]
-    pub fn start(self) -> TestHolder {
-        self.start_with(Clock::default())
+    pub fn endpoints(&self) -> Vec<String> {
+        self.endpoints.iter().map(|address| format!("http://{address}")).collect()
     }
 
-    /// Starts it in this process, with a clock of its own.
+    /// Starts it in this process.
+    ///
+    /// # Panics
+    /// If it does not start.
     #[must_use]
-    pub fn start_with(self, clock: Clock) -> TestHolder {
-        let first = self.first;
-        let shared = Arc::new(Shared::new(&self, clock));
-        let stream = tokio::spawn(stream::run(Arc::clone(&shared), first)).abort_handle();
-        TestHolder { shared, stream }
+    pub fn start(&self) -> TestHolder {
+        let gatekey = Gatekey::builder(self.endpoints()).bearer(&self.jwt).connect().expect("good settings");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("bound");
+        let listener = TcpListener::from_std(listener).expect("a socket");
+        let serving = gatekey_examples::serve_grpc(listener, gatekey.clone(), std::future::pending());
+        let server = tokio::spawn(serving).abort_handle();
+        TestHolder { gatekey, service: Service::at(address), server }
     }
 }
 
 impl TestHolder {
-    /// A request came with this token value.
+    /// A request comes with this token value.
     ///
     /// # Panics
-    /// If the server broke the contract.
+    /// If the service answers what it can't.
     pub async fn check(&self, value: &str) -> Checked {
-        assert!(!self.stream.is_finished() || self.shared.left(), "the stream's task panicked");
-        self.shared.check(value).await
+        self.service.check(value.to_owned()).await
     }
 
     /// Whether its cache may be used now.
     #[must_use]
     pub fn leased(&self) -> bool {
-        self.shared.leased()
+        self.gatekey.health().is_leased()
     }
 
-    /// What it has done so far.
+    /// The interceptor itself.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        self.shared.counts()
+    pub const fn gatekey(&self) -> &Gatekey {
+        &self.gatekey
     }
 
-    /// Ends gracefully: with a Release, so that nobody waits for it. It goes on without a lease.
-    ///
-    /// # Panics
-    /// If it does not end.
+    /// Takes its leave, so that nobody waits for it. It goes on without a lease.
     pub async fn release(&self) {
-        self.shared.leave();
-        timeout(ROOMY, self.shared.ended()).await.expect("in time");
+        self.gatekey.shutdown().await;
     }
 }
 
 impl Drop for TestHolder {
     fn drop(&mut self) {
-        self.stream.abort();
+        self.server.abort();
+        self.gatekey.crash();
     }
 }
-
-/// How long an endpoint is waited for: less than the shortest lease.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests;

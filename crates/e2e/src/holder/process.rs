@@ -1,28 +1,20 @@
-//! A holder in a process of its own, to be stopped, woken and killed.
+//! A protected service in a process of its own, to be stopped, woken and killed: the example's own binary.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::oneshot;
+use super::call::Service;
+use super::{Checked, HolderStart};
+use crate::server::{new_log, send_signal};
+use crate::transcribe_grpc;
 
-use super::{Checked, HolderStart, line};
-use crate::binary::holder;
-use crate::server::send_signal;
-
-/// Who waits for which answer; nobody can any more once the process is gone.
-type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Checked>>>>>;
-
-/// A running holder. Killed when dropped.
+/// A running service. Killed when dropped.
 #[derive(Debug)]
 pub struct HolderProcess {
     child: Mutex<Child>,
     pid: u32,
-    commands: mpsc::Sender<String>,
-    waiting: Waiting,
-    number: AtomicU64,
+    service: Service,
 }
 
 impl HolderStart {
@@ -32,55 +24,27 @@ impl HolderStart {
     /// If it does not start.
     #[must_use]
     pub fn start_process(&self) -> HolderProcess {
-        let endpoints: Vec<String> = self.endpoints.iter().map(ToString::to_string).collect();
-        let mut child = Command::new(holder())
-            .args(["--endpoints", &endpoints.join(","), "--first", &self.first.to_string()])
+        let mut child = Command::new(transcribe_grpc())
+            .args(["--gatekey", &self.endpoints().join(","), "--addr", "127.0.0.1:0", "--log", "trace"])
             .env("GATEKEY_JWT", &self.jwt)
-            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(new_log().1)
             .spawn()
-            .expect("the holder's binary can be started");
-        let mut stdin = child.stdin.take().expect("stdin is piped");
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let (commands, told) = mpsc::channel::<String>();
-        // A thread of its own: the pipe to a process that is stopped may be full.
-        std::thread::spawn(move || {
-            for command in told {
-                if writeln!(stdin, "{command}").is_err() {
-                    return;
-                }
-            }
-        });
-        let waiting = Waiting::new(Mutex::new(Some(HashMap::new())));
-        let answers = Arc::clone(&waiting);
-        std::thread::spawn(move || {
-            for text in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let (number, checked) = line::answered(&text).expect("an answer");
-                let mut waiting = answers.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(who) = waiting.as_mut().and_then(|waiting| waiting.remove(&number)) {
-                    // Who asked may have given up.
-                    who.send(checked).ok();
-                }
-            }
-            *answers.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        });
+            .expect("the service's binary can be started");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("stdout is piped")).read_line(&mut line).expect("a line");
+        let address = line.trim().strip_prefix("listening on http://").expect("an address");
+        let service = Service::at(address.parse().expect("an address"));
         let pid = child.id();
-        HolderProcess { child: Mutex::new(child), pid, commands, waiting, number: AtomicU64::new(0) }
+        HolderProcess { child: Mutex::new(child), pid, service }
     }
 }
 
 impl HolderProcess {
-    /// A request came with this token value. It is sent at once, whether or not the process runs, and
-    /// answered if ever: nothing if the process ends before. It goes on even if nobody waits.
-    pub fn check(&self, value: &str) -> impl Future<Output = Option<Checked>> + Send + 'static + use<> {
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let (who, answer) = oneshot::channel();
-        if let Some(waiting) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            waiting.insert(number, who);
-        }
-        // If nobody takes it, nobody answers.
-        self.commands.send(line::command(number, value)).ok();
-        async move { answer.await.ok() }
+    /// A request with this token value. It is sent at once, whether or not the process runs.
+    pub fn check(&self, value: &str) -> impl Future<Output = Checked> + Send + 'static + use<> {
+        let (service, value) = (self.service.clone(), value.to_owned());
+        async move { service.check(value).await }
     }
 
     /// Sends a signal by name, as in `STOP`.

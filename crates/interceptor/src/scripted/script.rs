@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::stream::{self, BoxStream};
 use gatekey_proto::v1;
 use gatekey_proto::v1::revocation_service_server::{RevocationService, RevocationServiceServer};
 use gatekey_proto::v1::token_service_server::{TokenService, TokenServiceServer};
@@ -13,27 +12,32 @@ use gatekey_proto::v1::{Verdict, VerifyTokenRequest, VerifyTokenResponse};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::ROOMY;
-
-pub(super) const LEASE: Duration = Duration::from_mins(5);
+pub(crate) const LEASE: Duration = Duration::from_mins(5);
+/// A bound for waits that only a broken interceptor reaches.
+pub(crate) const ROOMY: Duration = Duration::from_mins(1);
 
 /// One stream, from the server's side.
-pub(super) struct Stream {
-    pub(super) said: Streaming<v1::WatchRequest>,
-    tell: mpsc::UnboundedSender<Result<v1::WatchResponse, Status>>,
+pub(crate) struct Stream {
+    pub(crate) said: Streaming<v1::WatchRequest>,
+    pub(crate) tell: mpsc::UnboundedSender<Result<v1::WatchResponse, Status>>,
+    pub(crate) authorization: Option<String>,
+    /// What the holder proved itself by.
+    #[cfg(feature = "tls")]
+    pub(crate) certificate: Option<Vec<u8>>,
 }
 
-pub(super) type Question = (VerifyTokenRequest, oneshot::Sender<VerifyTokenResponse>);
+pub(crate) type Question = (VerifyTokenRequest, oneshot::Sender<Result<VerifyTokenResponse, Status>>);
 
 /// A server of the test's own.
-pub(super) struct Script {
+pub(crate) struct Script {
     streams: mpsc::UnboundedReceiver<Stream>,
     questions: mpsc::UnboundedReceiver<Question>,
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 #[derive(Clone)]
@@ -44,15 +48,26 @@ struct Scripted {
 
 #[tonic::async_trait]
 impl RevocationService for Scripted {
-    type WatchStream = BoxStream<'static, Result<v1::WatchResponse, Status>>;
+    type WatchStream = UnboundedReceiverStream<Result<v1::WatchResponse, Status>>;
 
     async fn watch(
         &self,
         request: Request<Streaming<v1::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let (tell, mut told) = mpsc::unbounded_channel();
-        self.streams.send(Stream { said: request.into_inner(), tell }).expect("the test listens");
-        Ok(Response::new(Box::pin(stream::poll_fn(move |context| told.poll_recv(context)))))
+        let authorization = request.metadata().get("authorization");
+        let authorization = authorization.map(|value| value.to_str().expect("ASCII").to_owned());
+        let (tell, told) = mpsc::unbounded_channel();
+        #[cfg(feature = "tls")]
+        let certificate = request.peer_certs().and_then(|certs| certs.first().map(|cert| cert.to_vec()));
+        let stream = Stream {
+            #[cfg(feature = "tls")]
+            certificate,
+            said: request.into_inner(),
+            tell,
+            authorization,
+        };
+        self.streams.send(stream).map_err(|_| Status::unavailable("the test is over"))?;
+        Ok(Response::new(UnboundedReceiverStream::new(told)))
     }
 }
 
@@ -84,19 +99,24 @@ impl TokenService for Scripted {
         request: Request<VerifyTokenRequest>,
     ) -> Result<Response<VerifyTokenResponse>, Status> {
         let (answer, answered) = oneshot::channel();
-        self.questions.send((request.into_inner(), answer)).expect("the test listens");
-        answered.await.map(Response::new).map_err(|_| Status::unavailable("no answer"))
+        let question = (request.into_inner(), answer);
+        self.questions.send(question).map_err(|_| Status::unavailable("the test is over"))?;
+        answered.await.map_err(|_| Status::unavailable("no answer"))?.map(Response::new)
     }
 }
 
 impl Script {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Server::builder()).await
+    }
+
+    pub(crate) async fn start_with(mut server: Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let (streams, opened) = mpsc::unbounded_channel();
         let (questions, asked) = mpsc::unbounded_channel();
         let scripted = Scripted { streams, questions };
-        let server = Server::builder()
+        let server = server
             .add_service(RevocationServiceServer::new(scripted.clone()))
             .add_service(TokenServiceServer::new(scripted))
             .serve_with_incoming(TcpIncoming::from(listener));
@@ -104,22 +124,22 @@ impl Script {
         Self { streams: opened, questions: asked, address }
     }
 
-    pub(super) async fn stream(&mut self) -> Stream {
+    pub(crate) async fn stream(&mut self) -> Stream {
         timeout(ROOMY, self.streams.recv()).await.expect("in time").expect("the server runs")
     }
 
-    pub(super) async fn question(&mut self) -> Question {
+    pub(crate) async fn question(&mut self) -> Question {
         timeout(ROOMY, self.questions.recv()).await.expect("in time").expect("the server runs")
     }
 }
 
 impl Stream {
-    pub(super) async fn said(&mut self) -> Said {
+    pub(crate) async fn said(&mut self) -> Said {
         let said = timeout(ROOMY, self.said.message()).await.expect("in time").expect("no error");
         said.expect("the stream goes on").event.expect("something")
     }
 
-    pub(super) async fn hello(&mut self) -> v1::Hello {
+    pub(crate) async fn hello(&mut self) -> v1::Hello {
         match self.said().await {
             Said::Hello(hello) => hello,
             other => panic!("the first message is a Hello, not {other:?}"),
@@ -127,7 +147,7 @@ impl Stream {
     }
 
     /// The next Renew that repeats this Reset; Acks are passed over.
-    pub(super) async fn renew(&mut self, reset_id: u64) -> u64 {
+    pub(crate) async fn renew(&mut self, reset_id: u64) -> u64 {
         loop {
             match self.said().await {
                 Said::Renew(renew) if renew.reset_id == reset_id => return renew.id,
@@ -137,21 +157,21 @@ impl Stream {
         }
     }
 
-    pub(super) fn tell(&self, event: Told) {
+    pub(crate) fn tell(&self, event: Told) {
         self.tell.send(Ok(v1::WatchResponse { event: Some(event) })).expect("the holder listens");
     }
 
-    pub(super) fn reset(&self, id: u64, seq: i64) {
+    pub(crate) fn reset(&self, id: u64, seq: i64) {
         self.tell(Told::Reset(v1::Reset { id, position: at(seq), epoch: 0 }));
     }
 
-    pub(super) fn grant(&self, id: u64) {
+    pub(crate) fn grant(&self, id: u64) {
         let ttl = prost_types::Duration::try_from(LEASE).expect("short");
         self.tell(Told::Grant(v1::Grant { id, ttl: Some(ttl) }));
     }
 
     /// Up to a lease, from an empty cache.
-    pub(super) async fn lease(&mut self) {
+    pub(crate) async fn lease(&mut self) {
         self.hello().await;
         self.reset(1, 0);
         let id = self.renew(1).await;
@@ -160,12 +180,11 @@ impl Stream {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as messages have it")]
-pub(super) fn at(seq: i64) -> Option<v1::Position> {
+pub(crate) fn at(seq: i64) -> Option<v1::Position> {
     Some(v1::Position { seq, nonce: 1 })
 }
 
-pub(super) fn answer(verdict: Verdict) -> VerifyTokenResponse {
-    let expire_time = Some(prost_types::Timestamp { seconds: i64::from(u32::MAX), nanos: 0 });
-    let token = Some(v1::Token { expire_time, ..v1::Token::default() });
+pub(crate) fn answer(verdict: Verdict) -> VerifyTokenResponse {
+    let token = Some(crate::known::tests::token(1));
     VerifyTokenResponse { verdict: verdict.into(), token, revision: at(0), cacheable: true }
 }

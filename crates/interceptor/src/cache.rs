@@ -1,0 +1,235 @@
+//! The map of good tokens: read without a lock, written under the state's lock, bounded. When an entry may be used or
+//! enter is decided by `gatekey-lease`.
+//!
+//! What a hit costs is reads of memory that no cache of the processor holds. So there are two of them: a slot of the
+//! table, and the token itself. And they come before the digest is known, by the checksum, so that the processor waits
+//! for them while it computes SHA-256. The digest decides; the checksum only finds.
+
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use gatekey_lease::{Digest, Permit};
+use gatekey_model::PresentedToken;
+use indexmap::IndexSet;
+
+use crate::known::Known;
+
+/// Good tokens, for those who check.
+///
+/// Open addressing with linear probing: Knuth, The Art of Computer Programming 3, 6.4. Nobody can choose what stands here,
+/// since the server draws the values; a reader that a writer confuses finds nothing, and a server is asked.
+pub(crate) struct Cache {
+    /// A power of two, never all taken.
+    slots: Box<[Slot]>,
+}
+
+/// Good tokens, for those who write, under the lock: which there are, and who goes when it is full.
+#[derive(Debug)]
+pub(crate) struct Index {
+    tokens: IndexSet<ByDigest, foldhash::fast::RandomState>,
+    /// The hand of CLOCK, Corbató 1968: a token that was looked up since it came by stays for another round.
+    hand: usize,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// The checksum with [`TAKEN`], or 0.
+    tag: AtomicU64,
+    known: ArcSwapOption<Known>,
+}
+
+const TAKEN: u64 = 1 << 32;
+
+#[derive(Debug)]
+struct ByDigest(Arc<Known>);
+
+impl Cache {
+    /// For so many tokens: their slots are there from the beginning, a quarter more than there are tokens or up to twice as
+    /// many, 16 bytes each.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let slots = (capacity + capacity / 4 + 1).next_power_of_two();
+        Self { slots: (0..slots).map(|_| Slot::default()).collect() }
+    }
+
+    /// What is known of a token, or its digest. No lock and, but for a thread's first time, no allocation.
+    #[inline]
+    pub(crate) fn get(&self, presented: &PresentedToken<'_>) -> Result<Arc<Known>, Digest> {
+        let tag = TAKEN | u64::from(presented.checksum());
+        let mut digest = None;
+        for slot in self.from(presented.checksum()) {
+            match slot.tag.load(Ordering::Acquire) {
+                0 => break,
+                found if found == tag => {
+                    let known = slot.known.load();
+                    let Some(known) = &*known else { continue };
+                    // Has the processor fetch it now.
+                    let used = known.used.load(Ordering::Relaxed);
+                    let digest = digest.get_or_insert_with(|| self::digest(presented));
+                    if known.digest == *digest {
+                        // Not written where it is set already: readers would take the line from each other.
+                        if !used {
+                            known.used.store(true, Ordering::Relaxed);
+                        }
+                        return Ok(Arc::clone(known));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Err(digest.unwrap_or_else(|| self::digest(presented)))
+    }
+
+    /// Puts a token in, and gives what stands there now: a token that is in already stays.
+    pub(crate) fn insert(&self, index: &mut Index, _permit: Permit<'_>, known: Arc<Known>) -> Arc<Known> {
+        if let Some(there) = index.get(&known.digest)
+            && there.ended().is_none()
+        {
+            return Arc::clone(there);
+        }
+        self.remove(index, &known.digest);
+        if index.capacity == 0 {
+            return known;
+        }
+        if index.tokens.len() >= index.capacity {
+            let evicted = index.least_used();
+            self.remove(index, &evicted);
+        }
+        index.tokens.insert(ByDigest(Arc::clone(&known)));
+        self.fill_free(&known);
+        known
+    }
+
+    /// Drops a token: whoever looks after this does not find it.
+    pub(crate) fn remove(&self, index: &mut Index, digest: &Digest) -> Option<Arc<Known>> {
+        let ByDigest(known) = index.tokens.swap_take(digest)?;
+        self.free(&known);
+        Some(known)
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&self, index: &mut Index) {
+        for ByDigest(known) in index.tokens.drain(..) {
+            self.free(&known);
+        }
+    }
+
+    /// Where a token with this checksum stands if it can: a CRC of random bytes is as random as they.
+    #[inline]
+    fn home(&self, checksum: u32) -> usize {
+        checksum as usize & (self.slots.len() - 1)
+    }
+
+    /// Every slot once, from there on.
+    #[inline]
+    fn from(&self, checksum: u32) -> impl Iterator<Item = &Slot> {
+        let home = self.home(checksum);
+        (0..self.slots.len()).map(move |step| &self.slots[(home + step) & (self.slots.len() - 1)])
+    }
+
+    /// There is always a free slot: there are more slots than tokens.
+    fn fill_free(&self, known: &Arc<Known>) {
+        let free = self.from(known.checksum).find(|slot| slot.tag.load(Ordering::Relaxed) == 0);
+        if let Some(slot) = free {
+            slot.fill(known);
+        }
+    }
+
+    /// The token goes first; then those behind it move up, so that each is still found from its home. Who looks meanwhile may
+    /// miss one that moves.
+    fn free(&self, known: &Arc<Known>) {
+        let mask = self.slots.len() - 1;
+        let home = self.home(known.checksum);
+        let place = (0..self.slots.len()).map(|step| (home + step) & mask).find(|place| {
+            let there = self.slots[*place].known.load();
+            there.as_ref().is_some_and(|there| Arc::ptr_eq(there, known))
+        });
+        let Some(mut gap) = place else { return };
+        self.slots[gap].known.store(None);
+        let mut next = gap;
+        loop {
+            next = (next + 1) & mask;
+            let moving = self.slots[next].known.load_full();
+            let Some(moving) = moving.filter(|_| next != gap) else { break };
+            // It may move up to the gap unless its home lies behind that.
+            let from_home = next.wrapping_sub(self.home(moving.checksum)) & mask;
+            if from_home >= next.wrapping_sub(gap) & mask {
+                self.slots[gap].fill(&moving);
+                gap = next;
+            }
+        }
+        self.slots[gap].tag.store(0, Ordering::Release);
+        self.slots[gap].known.store(None);
+    }
+}
+
+#[inline]
+pub(crate) fn digest(presented: &PresentedToken<'_>) -> Digest {
+    Digest(*presented.digest().as_bytes())
+}
+
+impl Slot {
+    fn fill(&self, known: &Arc<Known>) {
+        self.known.store(Some(Arc::clone(known)));
+        self.tag.store(TAKEN | u64::from(known.checksum), Ordering::Release);
+    }
+}
+
+impl Index {
+    /// For so many tokens.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { tokens: IndexSet::with_hasher(foldhash::fast::RandomState::default()), hand: 0, capacity }
+    }
+
+    pub(crate) fn get(&self, digest: &Digest) -> Option<&Arc<Known>> {
+        self.tokens.get(digest).map(|known| &known.0)
+    }
+
+    /// Whether this very token stands in it.
+    pub(crate) fn holds(&self, known: &Arc<Known>) -> bool {
+        self.get(&known.digest).is_some_and(|there| Arc::ptr_eq(there, known))
+    }
+
+    /// How many tokens it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// One that was not looked up for a whole round, or the first to be met again. There has to be one.
+    fn least_used(&mut self) -> Digest {
+        loop {
+            self.hand = if self.hand < self.tokens.len() { self.hand } else { 0 };
+            let known = &self.tokens[self.hand].0;
+            if !known.used.swap(false, Ordering::Relaxed) {
+                return known.digest;
+            }
+            self.hand += 1;
+        }
+    }
+}
+
+impl Borrow<Digest> for ByDigest {
+    fn borrow(&self) -> &Digest {
+        &self.0.digest
+    }
+}
+
+impl Hash for ByDigest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.digest.hash(state);
+    }
+}
+
+impl PartialEq for ByDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.digest == other.0.digest
+    }
+}
+
+impl Eq for ByDigest {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! The tokens under which something goes on that has to be ended with them. Who waits for the end of one, and what it
+//! does then, is left to others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
+
+use gatekey_lease::{Digest, WallTime};
+
+use crate::Ended;
+use crate::known::Known;
+use crate::verify::Asked;
+
+/// Every token that somebody wants to be told the end of, by digest.
+#[derive(Debug, Default)]
+pub(crate) struct Guards {
+    tokens: BTreeMap<Digest, Vec<Guarded>>,
+    /// When each expires.
+    expiries: BTreeSet<(WallTime, Digest)>,
+}
+
+#[derive(Debug)]
+struct Guarded {
+    known: Weak<Known>,
+    expires: WallTime,
+    checksum: u32,
+    /// Whether the stream tells of its revocation for sure; else it has to be verified anew.
+    sure: bool,
+}
+
+impl Guards {
+    /// Somebody wants to be told of this token's end. `sure` is whether it stands in the cache, so that the stream tells
+    /// of its revocation: under the lock that the stream's messages are carried out under.
+    pub(crate) fn watch(&mut self, known: &Arc<Known>, sure: bool) {
+        self.expiries.insert((known.expires, known.digest));
+        self.tokens.entry(known.digest).or_default().push(Guarded {
+            known: Arc::downgrade(known),
+            expires: known.expires,
+            checksum: known.checksum,
+            sure,
+        });
+    }
+
+    /// Ends what goes on under these tokens.
+    pub(crate) fn end(&mut self, digests: &[Digest], why: Ended) {
+        for digest in digests {
+            for known in self.take(digest) {
+                known.end(why);
+            }
+        }
+    }
+
+    /// Ends what goes on under tokens whose time is over; the digests of those.
+    pub(crate) fn expire(&mut self, now: WallTime) -> Vec<Digest> {
+        let mut over = Vec::new();
+        while let Some((expires, digest)) = self.expiries.first().copied()
+            && expires <= now
+        {
+            self.end(&[digest], Ended::Expired);
+            over.push(digest);
+        }
+        over
+    }
+
+    /// Ends what goes on under any token; the digests of all.
+    pub(crate) fn end_all(&mut self, why: Ended) -> Vec<Digest> {
+        let digests: Vec<Digest> = self.tokens.keys().copied().collect();
+        self.end(&digests, why);
+        digests
+    }
+
+    /// History may have forked: every token has to be verified anew.
+    pub(crate) fn doubt_all(&mut self) {
+        for guarded in self.tokens.values_mut().flatten() {
+            guarded.sure = false;
+        }
+    }
+
+    /// The stream tells of this token's revocation from now on.
+    pub(crate) fn trust(&mut self, digest: &Digest) {
+        for guarded in self.tokens.get_mut(digest).into_iter().flatten() {
+            guarded.sure = true;
+        }
+    }
+
+    /// Those that have to be verified anew.
+    pub(crate) fn doubtful(&self) -> Vec<Asked> {
+        let doubtful = |guarded: &&Guarded| !guarded.sure && guarded.known.strong_count() > 0;
+        let asked = |(digest, guarded): (&Digest, &Vec<Guarded>)| {
+            guarded.iter().find(doubtful).map(|one| Asked { digest: *digest, checksum: one.checksum })
+        };
+        self.tokens.iter().filter_map(asked).collect()
+    }
+
+    /// Forgets tokens that nobody holds any more.
+    pub(crate) fn sweep(&mut self) {
+        let expiries = &mut self.expiries;
+        self.tokens.retain(|digest, guarded| {
+            guarded.retain(|guarded| {
+                let held = guarded.known.strong_count() > 0;
+                if !held {
+                    expiries.remove(&(guarded.expires, *digest));
+                }
+                held
+            });
+            // A token never changes, so all of one digest expire at the same time.
+            expiries.extend(guarded.first().map(|guarded| (guarded.expires, *digest)));
+            !guarded.is_empty()
+        });
+    }
+
+    /// How many tokens are guarded.
+    pub(crate) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    fn take(&mut self, digest: &Digest) -> Vec<Arc<Known>> {
+        let guarded = self.tokens.remove(digest).unwrap_or_default();
+        for guarded in &guarded {
+            self.expiries.remove(&(guarded.expires, *digest));
+        }
+        guarded.into_iter().filter_map(|guarded| guarded.known.upgrade()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::known::tests::known;
+
+    fn guarded(bytes: impl IntoIterator<Item = u8>) -> (Guards, Vec<Arc<Known>>) {
+        let mut guards = Guards::default();
+        let known: Vec<_> = bytes.into_iter().map(|byte| Arc::new(known(byte))).collect();
+        for known in &known {
+            guards.watch(known, true);
+        }
+        (guards, known)
+    }
+
+    fn digest(byte: u8) -> Digest {
+        Digest([byte; 32])
+    }
+
+    #[test]
+    fn only_the_revoked_are_ended_every_copy_of_them() {
+        let (mut guards, known) = guarded([1, 1, 2]);
+        guards.end(&[digest(1), digest(9)], Ended::Revoked);
+        let ended: Vec<_> = known.iter().map(|known| known.ended()).collect();
+        assert_eq!(ended, [Some(Ended::Revoked), Some(Ended::Revoked), None]);
+        assert_eq!((guards.len(), guards.expiries.len()), (1, 1));
+    }
+
+    #[test]
+    fn the_expired_are_ended_at_their_time_and_not_before() {
+        let (mut guards, known) = guarded([1]);
+        let WallTime(expires) = known[0].expires;
+        assert_eq!(guards.expire(WallTime(expires - 1)), []);
+        assert_eq!(guards.expire(WallTime(expires)), [digest(1)]);
+        assert_eq!(known[0].ended(), Some(Ended::Expired));
+        assert_eq!((guards.len(), guards.expiries.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_told_until_it_is_verified() {
+        let (mut guards, known) = guarded([1, 2]);
+        let doubtful =
+            |guards: &Guards| -> Vec<Digest> { guards.doubtful().iter().map(|asked| asked.digest).collect() };
+        assert_eq!(doubtful(&guards), []);
+        guards.doubt_all();
+        assert_eq!(doubtful(&guards), [digest(1), digest(2)]);
+        guards.trust(&digest(1));
+        assert_eq!(doubtful(&guards), [digest(2)]);
+        drop(known);
+        assert_eq!(doubtful(&guards), [], "nobody holds it any more");
+    }
+
+    #[test]
+    fn what_nobody_holds_is_forgotten() {
+        let (mut guards, mut known) = guarded([1, 1, 2]);
+        known.remove(0);
+        guards.sweep();
+        assert_eq!((guards.len(), guards.expiries.len()), (2, 2));
+        known.remove(0);
+        guards.sweep();
+        assert_eq!((guards.len(), guards.expiries.len()), (1, 1));
+        assert_eq!(guards.end_all(Ended::Unavailable), [digest(2)]);
+        assert_eq!(known[0].ended(), Some(Ended::Unavailable));
+    }
+}

@@ -1,0 +1,81 @@
+//! What has to be done by the clock: tokens expire, a lost lease is lost for too long, and guarded tokens of which the
+//! stream may not have told are verified anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::shared::Shared;
+use crate::verify::Asked;
+use crate::{Ended, Refusal};
+
+/// A stream is ended this much after its token's expiry at the most.
+const TICK: Duration = Duration::from_millis(250);
+/// How many guarded tokens are verified anew at the same time.
+const AT_ONCE: usize = 32;
+
+/// Until the runtime ends.
+pub(crate) async fn keep(shared: Arc<Shared>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        shared.tick();
+        #[cfg(feature = "metrics")]
+        crate::figures::publish(&shared.counters.stats(), &shared.health());
+    }
+}
+
+impl Shared {
+    /// Does what is due.
+    pub(crate) fn tick(self: &Arc<Self>) {
+        let (now, wall) = (self.clock.moment(), self.clock.wall());
+        let mut state = self.lock();
+        let mut over = state.guards.expire(wall);
+        let until = self.lease_until();
+        // A lease that nobody gave up ended by the clock.
+        if now >= until && now.since(self.lose(&mut state, until)) > self.limits.grace {
+            over.extend(state.guards.end_all(Ended::Unavailable));
+        }
+        // Who comes next begins with a token that has not ended.
+        for digest in &over {
+            self.cache.remove(&mut state.index, digest);
+        }
+        state.negatives.tick(now);
+        state.guards.sweep();
+        let doubtful =
+            if self.is_leased() && !state.reverifying { state.guards.doubtful() } else { Vec::new() };
+        if !doubtful.is_empty() {
+            state.reverifying = true;
+            let shared = Arc::clone(self);
+            self.backend.spawn(async move {
+                shared.reverify(doubtful).await;
+                shared.lock().reverifying = false;
+            });
+        }
+    }
+
+    /// Verifies guarded tokens anew, a few at a time. Those of which nobody can tell stay in doubt until the next tick.
+    async fn reverify(self: &Arc<Self>, asked: Vec<Asked>) {
+        for some in asked.chunks(AT_ONCE) {
+            let mut tasks = tokio::task::JoinSet::new();
+            for asked in some {
+                let (shared, asked) = (Arc::clone(self), *asked);
+                tasks.spawn(async move { shared.reverify_one(asked).await });
+            }
+            tasks.join_all().await;
+        }
+    }
+
+    async fn reverify_one(self: &Arc<Self>, asked: Asked) {
+        let verified = self.verify(asked).await;
+        let mut state = self.lock();
+        match verified {
+            // In the cache, the stream tells of its revocation.
+            Ok((known, _)) if state.index.holds(&known) => state.guards.trust(&asked.digest),
+            Err(Refusal::Invalid) => state.guards.end(&[asked.digest], Ended::Revoked),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}

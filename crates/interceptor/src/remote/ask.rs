@@ -1,0 +1,75 @@
+//! A question to the servers: VerifyToken, to one after the other until one answers.
+
+use std::sync::Arc;
+
+use gatekey_lease::{Digest, Position};
+use gatekey_proto::v1::token_service_client::TokenServiceClient;
+use gatekey_proto::v1::verify_token_request::Credential;
+use gatekey_proto::v1::{VerifyTokenRequest, VerifyTokenResponse};
+use tokio::time::timeout;
+use tonic::{Code, Request, Status};
+
+use super::target::{Remote, Target, innermost};
+use super::wire;
+use crate::shared::Shared;
+
+impl Remote {
+    /// The server of the stream first, then the others; those that did not answer lately come last.
+    pub(crate) async fn ask(
+        &self,
+        shared: &Shared,
+        digest: Digest,
+        position: Option<Position>,
+    ) -> Option<VerifyTokenResponse> {
+        let patience = shared.limits.patience;
+        let targets = self.targets(patience).await;
+        let now = shared.clock.moment();
+        let here = shared.lock().endpoint.clone();
+        let begin = targets.iter().position(|target| Some(&target.name) == here.as_ref());
+        let begin = begin.unwrap_or_else(|| fastrand::usize(0..targets.len().max(1)));
+        let mut order: Vec<&Arc<Target>> =
+            (0..targets.len()).map(|number| &targets[(begin + number) % targets.len()]).collect();
+        order.sort_by_key(|target| target.is_shunned(now));
+        for target in order {
+            let request = VerifyTokenRequest {
+                credential: Some(Credential::TokenSha256(digest.0.to_vec())),
+                position: position.map(wire::position),
+                ..Default::default()
+            };
+            let mut request = Request::new(request);
+            request.set_timeout(patience);
+            match self.credentials.authorization(now) {
+                Ok(Some(authorization)) => {
+                    request.metadata_mut().insert("authorization", authorization);
+                }
+                Ok(None) => {}
+                Err(problem) => {
+                    shared.trouble(&problem.to_string());
+                    return None;
+                }
+            }
+            match timeout(patience, TokenServiceClient::new(target.channel()).verify_token(request)).await {
+                Ok(Ok(answer)) => return Some(answer.into_inner()),
+                Ok(Err(status)) => shared.trouble(&told(target, "VerifyToken", &status)),
+                Err(_) => shared.trouble(&format!("{}: VerifyToken: no answer in time", target.name)),
+            }
+            target.shun(shared.clock.moment());
+        }
+        None
+    }
+}
+
+/// What a server answered, or why it did not, for people.
+pub(super) fn told(target: &Target, call: &str, status: &Status) -> String {
+    // Only what the server did not send has a source.
+    if let Some(source) = std::error::Error::source(status) {
+        return format!("{}: {call}: {}", target.name, innermost(source));
+    }
+    let hint = match status.code() {
+        Code::Unauthenticated | Code::PermissionDenied => " (the service's own credentials, not a caller's)",
+        _ => "",
+    };
+    // Whatever stands in between may have written the message.
+    let message = status.message().replace(char::is_control, " ");
+    format!("{}: {call}: {:?}: {message}{hint}", target.name, status.code())
+}

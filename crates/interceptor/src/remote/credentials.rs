@@ -1,0 +1,125 @@
+//! How the service proves itself to Gatekey. The JWT itself is shown nowhere.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use gatekey_lease::Moment;
+use tonic::metadata::{Ascii, MetadataValue};
+
+/// How long a file is not read again: what rotates it keeps the old JWT good for longer.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// A JWT, if any.
+pub(crate) enum Credentials {
+    /// Nothing: a client certificate says who this is.
+    #[cfg(feature = "tls")]
+    None,
+    Given(MetadataValue<Ascii>),
+    /// Read again and again, so that it can be rotated.
+    File(BearerFile),
+}
+
+pub(crate) struct BearerFile {
+    path: PathBuf,
+    read: Mutex<Option<(Moment, MetadataValue<Ascii>)>>,
+}
+
+/// Why there is no JWT. It says nothing of what is in the file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CredentialError {
+    #[error("{}: {cause}", path.display())]
+    Unreadable { path: PathBuf, cause: std::io::Error },
+    #[error("{0} is not a JWT: it must be one word in ASCII")]
+    NotAJwt(String),
+}
+
+impl Credentials {
+    pub(crate) fn given(jwt: &str) -> Result<Self, CredentialError> {
+        bearer(jwt).map(Self::Given).ok_or_else(|| CredentialError::NotAJwt("what was given".to_owned()))
+    }
+
+    pub(crate) fn file(path: PathBuf) -> Self {
+        Self::File(BearerFile { path, read: Mutex::new(None) })
+    }
+
+    /// The `authorization` of a call that is made now.
+    pub(crate) fn authorization(&self, now: Moment) -> Result<Option<MetadataValue<Ascii>>, CredentialError> {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::None => Ok(None),
+            Self::Given(authorization) => Ok(Some(authorization.clone())),
+            Self::File(file) => file.authorization(now).map(Some),
+        }
+    }
+}
+
+impl BearerFile {
+    fn authorization(&self, now: Moment) -> Result<MetadataValue<Ascii>, CredentialError> {
+        let mut read = self.read.lock().expect("nothing under this lock panics");
+        if let Some((at, authorization)) = &*read
+            && now.since(*at) < FRESH
+        {
+            return Ok(authorization.clone());
+        }
+        let text = std::fs::read_to_string(&self.path)
+            .map_err(|cause| CredentialError::Unreadable { path: self.path.clone(), cause })?;
+        let authorization =
+            bearer(&text).ok_or_else(|| CredentialError::NotAJwt(self.path.display().to_string()))?;
+        *read = Some((now, authorization.clone()));
+        Ok(authorization)
+    }
+}
+
+fn bearer(jwt: &str) -> Option<MetadataValue<Ascii>> {
+    let jwt = jwt.trim();
+    if jwt.is_empty() || !jwt.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    let mut value: MetadataValue<Ascii> = format!("Bearer {jwt}").parse().ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::None => f.write_str("None"),
+            Self::Given(_) => f.write_str("Given([redacted])"),
+            Self::File(file) => f.debug_tuple("File").field(&file.path).finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_anew_after_a_second() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("jwt");
+        let credentials = Credentials::file(path.clone());
+        let at = |millis: u64| Moment::from_nanos(millis * 1_000_000 + 1);
+        let read = |now| credentials.authorization(now).map(|value| value.expect("a JWT"));
+        assert!(read(at(0)).expect_err("not there").to_string().contains("jwt"));
+        std::fs::write(&path, "one\n").expect("written");
+        assert_eq!(read(at(1)).expect("good"), "Bearer one");
+        std::fs::write(&path, "two\n").expect("written");
+        assert_eq!(read(at(1_000)).expect("good"), "Bearer one");
+        assert_eq!(read(at(1_001)).expect("good"), "Bearer two");
+    }
+
+    #[test]
+    fn what_can_be_no_jwt_is_refused_and_not_repeated() {
+        for text in ["", " \n", "two words", "zwölf"] {
+            let said = Credentials::given(text).expect_err(text).to_string();
+            assert!(text.trim().is_empty() || !said.contains(text), "{said}");
+        }
+        let credentials = Credentials::given("secret").expect("good");
+        let authorization = credentials.authorization(Moment::NEVER).expect("good");
+        assert!(!format!("{credentials:?} {authorization:?}").contains("secret"));
+    }
+}

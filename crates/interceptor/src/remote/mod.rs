@@ -1,0 +1,18 @@
+//! The servers of Gatekey's: who they are, the stream to one of them, and the questions to any. What is said on the stream
+//! is decided in `gatekey-lease`.
+
+mod ask;
+mod credentials;
+mod endpoint;
+mod stream;
+mod target;
+#[cfg(feature = "tls")]
+mod tls;
+mod wire;
+
+pub(crate) use credentials::{CredentialError, Credentials};
+pub(crate) use endpoint::Endpoint;
+pub(crate) use stream::keep;
+pub(crate) use target::Remote;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
