@@ -64,7 +64,7 @@ pub struct Fleet {
 
 impl Default for FleetStart {
     fn default() -> Self {
-        Self { replicas: 3, holders: 48, processes: 2, lease: 2, log: None, own_cluster: false }
+        Self { replicas: 3, holders: 14, processes: 2, lease: 2, log: None, own_cluster: false }
     }
 }
 

@@ -13,13 +13,15 @@ use crate::boottime;
 /// The service, as its clients see it.
 #[derive(Clone, Debug)]
 pub(super) struct Service {
+    pub(super) channel: Channel,
     client: BatchServiceClient<Channel>,
 }
 
 impl Service {
     pub(super) fn at(address: SocketAddr) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI").tcp_nodelay(true);
-        Self { client: BatchServiceClient::new(endpoint.connect_lazy()) }
+        let channel = endpoint.connect_lazy();
+        Self { client: BatchServiceClient::new(channel.clone()), channel }
     }
 
     /// A request with this token value. Without an answer for as long as the service is stopped.

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use gatekey_interceptor::Gatekey;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
+use tonic::transport::Channel;
 
 pub use process::HolderProcess;
 
@@ -92,6 +93,12 @@ impl TestHolder {
     #[must_use]
     pub fn leased(&self) -> bool {
         self.gatekey.health().is_leased()
+    }
+
+    /// To the service.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.service.channel.clone()
     }
 
     /// The interceptor itself.
