@@ -166,10 +166,9 @@ pub(crate) async fn flood(address: SocketAddr, rate: u64, seconds: u64) {
             let started = Instant::now();
             let mut sent: u64 = 0;
             while Instant::now() < end {
-                if rate > 0 {
-                    let due = (sent * CALLERS as u64 + caller as u64) * 1_000_000 / rate;
-                    let due = started + Duration::from_micros(due);
-                    tokio::time::sleep_until(due.into()).await;
+                let number = sent * CALLERS as u64 + caller as u64;
+                if let Some(due) = (number * 1_000_000).checked_div(rate) {
+                    tokio::time::sleep_until((started + Duration::from_micros(due)).into()).await;
                 }
                 let value = TokenValue::generate(&TokenPrefix::default(), TokenType::Batch).expect("random");
                 let mut request = Request::new(gatekey_examples::v1::DescribeRequest {});

@@ -170,6 +170,7 @@ impl Totals {
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde calls it so")]
 fn optional_millis<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     span.map(millis).serialize(serializer)
 }
