@@ -9,6 +9,9 @@ use super::{Checked, HolderStart};
 use crate::server::{new_log, send_signal};
 use crate::transcribe_grpc;
 
+/// What our own code can log, as the servers do.
+const EVERYTHING_OF_OURS: &str = "info,gatekey_interceptor=trace,gatekey_examples=trace";
+
 /// A running service. Killed when dropped.
 #[derive(Debug)]
 pub struct HolderProcess {
@@ -25,7 +28,14 @@ impl HolderStart {
     #[must_use]
     pub fn start_process(&self) -> HolderProcess {
         let mut child = Command::new(transcribe_grpc())
-            .args(["--gatekey", &self.endpoints().join(","), "--addr", "127.0.0.1:0", "--log", "trace"])
+            .args([
+                "--gatekey",
+                &self.endpoints().join(","),
+                "--addr",
+                "127.0.0.1:0",
+                "--log",
+                EVERYTHING_OF_OURS,
+            ])
             .env("GATEKEY_JWT", &self.jwt)
             .stdout(Stdio::piped())
             .stderr(new_log().1)
