@@ -19,11 +19,12 @@ use crate::known::Known;
 
 /// Good tokens, for those who check.
 ///
-/// Open addressing with linear probing: Knuth, The Art of Computer Programming 3, 6.4. Nobody can choose what stands here,
-/// since the server draws the values; a reader that a writer confuses finds nothing, and a server is asked.
+/// Open addressing with linear probing: Knuth, The Art of Computer Programming 3, 6.4. Homes are the beginnings of lines, so
+/// that nearly every token is found in one read of memory. Nobody can choose what stands here, since the server draws the
+/// values; a reader that a writer confuses finds nothing, and a server is asked.
 pub(crate) struct Cache {
-    /// A power of two, never all taken.
-    slots: Box<[Slot]>,
+    /// A power of two, at most half of their slots taken.
+    lines: Box<[Line]>,
 }
 
 /// Good tokens, for those who write, under the lock: which there are, and who goes when it is full.
@@ -34,6 +35,13 @@ pub(crate) struct Index {
     hand: usize,
     capacity: usize,
 }
+
+/// As many slots as the processor reads at once.
+#[derive(Default)]
+#[repr(align(64))]
+struct Line([Slot; LINE]);
+
+const LINE: usize = 4;
 
 #[derive(Default)]
 struct Slot {
@@ -48,11 +56,10 @@ const TAKEN: u64 = 1 << 32;
 struct ByDigest(Arc<Known>);
 
 impl Cache {
-    /// For so many tokens: their slots are there from the beginning, a quarter more than there are tokens or up to twice as
-    /// many, 16 bytes each.
+    /// For so many tokens: their slots are there from the beginning, two to four for each, 16 bytes a slot.
     pub(crate) fn new(capacity: usize) -> Self {
-        let slots = (capacity + capacity / 4 + 1).next_power_of_two();
-        Self { slots: (0..slots).map(|_| Slot::default()).collect() }
+        let lines = (2 * capacity).div_ceil(LINE).max(1).next_power_of_two();
+        Self { lines: (0..lines).map(|_| Line::default()).collect() }
     }
 
     /// What is known of a token, or its digest. No lock and, but for a thread's first time, no allocation.
@@ -60,21 +67,27 @@ impl Cache {
     pub(crate) fn get(&self, presented: &PresentedToken<'_>) -> Result<Arc<Known>, Digest> {
         let tag = TAKEN | u64::from(presented.checksum());
         let mut digest = None;
+        let line = &self.lines[self.home(presented.checksum()) / LINE];
+        if let Some(known) = line.find(tag).and_then(|slot| slot.get(presented, &mut digest)) {
+            return Ok(known);
+        }
+        self.search(presented, tag, digest)
+    }
+
+    /// The whole way: for what does not stand in the line that it belongs to, or nowhere.
+    #[inline(never)]
+    fn search(
+        &self,
+        presented: &PresentedToken<'_>,
+        tag: u64,
+        mut digest: Option<Digest>,
+    ) -> Result<Arc<Known>, Digest> {
         for slot in self.from(presented.checksum()) {
             match slot.tag.load(Ordering::Acquire) {
                 0 => break,
                 found if found == tag => {
-                    let known = slot.known.load();
-                    let Some(known) = &*known else { continue };
-                    // Has the processor fetch it now.
-                    let used = known.used.load(Ordering::Relaxed);
-                    let digest = digest.get_or_insert_with(|| self::digest(presented));
-                    if known.digest == *digest {
-                        // Not written where it is set already: readers would take the line from each other.
-                        if !used {
-                            known.used.store(true, Ordering::Relaxed);
-                        }
-                        return Ok(Arc::clone(known));
+                    if let Some(known) = slot.get(presented, &mut digest) {
+                        return Ok(known);
                     }
                 }
                 _ => {}
@@ -120,14 +133,22 @@ impl Cache {
     /// Where a token with this checksum stands if it can: a CRC of random bytes is as random as they.
     #[inline]
     fn home(&self, checksum: u32) -> usize {
-        checksum as usize & (self.slots.len() - 1)
+        (checksum as usize & (self.lines.len() - 1)) * LINE
+    }
+
+    #[inline]
+    fn slot(&self, place: usize) -> &Slot {
+        &self.lines[place / LINE].0[place % LINE]
     }
 
     /// Every slot once, from there on.
-    #[inline]
     fn from(&self, checksum: u32) -> impl Iterator<Item = &Slot> {
         let home = self.home(checksum);
-        (0..self.slots.len()).map(move |step| &self.slots[(home + step) & (self.slots.len() - 1)])
+        (0..self.mask() + 1).map(move |step| self.slot((home + step) & self.mask()))
+    }
+
+    fn mask(&self) -> usize {
+        self.lines.len() * LINE - 1
     }
 
     /// There is always a free slot: there are more slots than tokens.
@@ -141,28 +162,28 @@ impl Cache {
     /// The token goes first; then those behind it move up, so that each is still found from its home. Who looks meanwhile may
     /// miss one that moves.
     fn free(&self, known: &Arc<Known>) {
-        let mask = self.slots.len() - 1;
+        let mask = self.mask();
         let home = self.home(known.checksum);
-        let place = (0..self.slots.len()).map(|step| (home + step) & mask).find(|place| {
-            let there = self.slots[*place].known.load();
+        let place = (0..=mask).map(|step| (home + step) & mask).find(|place| {
+            let there = self.slot(*place).known.load();
             there.as_ref().is_some_and(|there| Arc::ptr_eq(there, known))
         });
         let Some(mut gap) = place else { return };
-        self.slots[gap].known.store(None);
+        self.slot(gap).known.store(None);
         let mut next = gap;
         loop {
             next = (next + 1) & mask;
-            let moving = self.slots[next].known.load_full();
+            let moving = self.slot(next).known.load_full();
             let Some(moving) = moving.filter(|_| next != gap) else { break };
             // It may move up to the gap unless its home lies behind that.
             let from_home = next.wrapping_sub(self.home(moving.checksum)) & mask;
             if from_home >= next.wrapping_sub(gap) & mask {
-                self.slots[gap].fill(&moving);
+                self.slot(gap).fill(&moving);
                 gap = next;
             }
         }
-        self.slots[gap].tag.store(0, Ordering::Release);
-        self.slots[gap].known.store(None);
+        self.slot(gap).tag.store(0, Ordering::Release);
+        self.slot(gap).known.store(None);
     }
 }
 
@@ -171,7 +192,37 @@ pub(crate) fn digest(presented: &PresentedToken<'_>) -> Digest {
     Digest(*presented.digest().as_bytes())
 }
 
+impl Line {
+    /// The first slot with this tag. All are compared, without a branch that depends on where it stands: the processor
+    /// could not guess it, and would begin anew once the memory has answered.
+    #[inline]
+    fn find(&self, tag: u64) -> Option<&Slot> {
+        let mut place = LINE;
+        for (index, slot) in self.0.iter().enumerate().rev() {
+            place = if slot.tag.load(Ordering::Acquire) == tag { index } else { place };
+        }
+        self.0.get(place)
+    }
+}
+
 impl Slot {
+    /// What stands here, if it is the token presented. `digest` keeps that of the token once it is known.
+    #[inline]
+    fn get(&self, presented: &PresentedToken<'_>, digest: &mut Option<Digest>) -> Option<Arc<Known>> {
+        let known = self.known.load();
+        let known = (*known).as_ref()?;
+        // Has the processor fetch it now.
+        let used = known.used.load(Ordering::Relaxed);
+        if known.digest != *digest.get_or_insert_with(|| self::digest(presented)) {
+            return None;
+        }
+        // Not written where it is set already: readers would take the line from each other.
+        if !used {
+            known.used.store(true, Ordering::Relaxed);
+        }
+        Some(Arc::clone(known))
+    }
+
     fn fill(&self, known: &Arc<Known>) {
         self.known.store(Some(Arc::clone(known)));
         self.tag.store(TAKEN | u64::from(known.checksum), Ordering::Release);

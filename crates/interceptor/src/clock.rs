@@ -60,6 +60,10 @@ impl Clock {
     /// few milliseconds behind.
     #[inline]
     pub(crate) fn wall_before(&self, expires: WallTime) -> WallTime {
+        #[cfg(test)]
+        if let Some(work) = BEFORE_WALL.take() {
+            work();
+        }
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
             let coarse = clock_gettime(ClockId::RealtimeCoarse);
@@ -83,6 +87,17 @@ impl Clock {
         self.ahead.monotonic.fetch_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX), SeqCst);
         self.ahead.wall.fetch_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX), SeqCst);
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    static BEFORE_WALL: std::cell::Cell<Option<Box<dyn FnOnce()>>> = const { std::cell::Cell::new(None) };
+}
+
+/// Does this when a check of this thread next asks whether a token has expired: after its look into the cache.
+#[cfg(test)]
+pub(crate) fn before_next_wall(work: impl FnOnce() + 'static) {
+    BEFORE_WALL.set(Some(Box::new(work)));
 }
 
 /// Its type differs between systems; it is never negative.

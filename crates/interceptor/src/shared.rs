@@ -114,11 +114,14 @@ impl Shared {
     /// written but a bit that is not set yet.
     #[inline]
     pub(crate) fn cached(&self, presented: &PresentedToken<'_>) -> Result<Arc<Known>, Digest> {
+        // First, so that what was dropped before this lease came is not found after it: a delete no longer waits for a
+        // holder that gave its lease up, and a grant comes after all that it covers.
+        let until = self.lease_until();
         // Before the reads of memory, which a clock would wait for; the request has arrived.
         let now = self.clock.moment();
         let known = self.cache.get(presented)?;
         let wall = self.clock.wall_before(known.expires);
-        if may_use(self.lease_until(), now, known.expires, wall) { Ok(known) } else { Err(known.digest) }
+        if may_use(until, now, known.expires, wall) { Ok(known) } else { Err(known.digest) }
     }
 
     #[inline]
@@ -295,3 +298,6 @@ pub(crate) struct Sent {
     pub(crate) resets: u64,
     pub(crate) at: Moment,
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,7 +105,7 @@ fn it_holds_as_many_as_it_is_for_and_can_be_emptied() {
     assert!((0..values().len()).all(|number| is_there(&cache, number)));
     cache.clear(&mut index);
     assert!(!(0..values().len()).any(|number| is_there(&cache, number)));
-    assert!(cache.slots.iter().all(|slot| slot.tag.load(Ordering::Relaxed) == 0));
+    assert!(cache.lines.iter().flat_map(|line| &line.0).all(|slot| slot.tag.load(Ordering::Relaxed) == 0));
 }
 
 /// One thread inserts and removes tokens of one crowded neighbourhood; what it leaves alone is found, and what it has
@@ -199,8 +199,8 @@ proptest! {
                 Step::Clear => cache.clear(&mut index),
             }
             prop_assert!(index.len() <= capacity);
-            let taken = cache.slots.iter().filter(|slot| slot.tag.load(Ordering::Relaxed) != 0).count();
-            let kept = cache.slots.iter().filter(|slot| slot.known.load().is_some()).count();
+            let taken = cache.lines.iter().flat_map(|line| &line.0).filter(|slot| slot.tag.load(Ordering::Relaxed) != 0).count();
+            let kept = cache.lines.iter().flat_map(|line| &line.0).filter(|slot| slot.known.load().is_some()).count();
             prop_assert_eq!((taken, kept), (index.len(), index.len()));
             let found: BTreeSet<usize> = (0..80).filter(|number| find(*number)).collect();
             prop_assert_eq!(found.len(), index.len());

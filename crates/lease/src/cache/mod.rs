@@ -16,9 +16,11 @@ use crate::{Moment, WallTime};
 /// Whether an entry that is in the cache may be used: the lease lives and the token has not expired.
 /// Nothing else counts.
 ///
-/// Both clocks are read after the request arrived. The lease may come from an atomic that the holder's
-/// thread writes ([`Moment::nanos`]); look in the map after reading it or before, that makes no difference:
-/// a revocation is confirmed only after it left the map and a lease that is given up is zeroed first.
+/// The order of reads matters where the map is concurrent: first the lease, then the map. The lease may come from an
+/// atomic that the holder's thread writes ([`Moment::nanos`]). A holder that connects anew has given its lease up, so that
+/// deletes do not wait for it; what it missed leaves the map before the next lease is written. Who reads the map first and
+/// the lease after that can find a token from before and the lease from after. Both clocks are read after the request
+/// arrived.
 #[inline]
 #[must_use]
 pub const fn may_use(lease_until: Moment, now: Moment, expires: WallTime, wall: WallTime) -> bool {
