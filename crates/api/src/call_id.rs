@@ -22,7 +22,16 @@ pub(crate) struct KnownPaths(Arc<HashSet<String>>);
 
 impl KnownPaths {
     fn known<'a>(&self, path: &'a str) -> &'a str {
-        if self.0.contains(path) { path } else { "(unknown)" }
+        if self.0.contains(path) || self.is_numbered(path) { path } else { "(unknown)" }
+    }
+
+    /// A known path that ends with a slash may have a number behind it.
+    fn is_numbered(&self, path: &str) -> bool {
+        let Some(slash) = path.rfind('/') else { return false };
+        let (head, number) = path.split_at(slash + 1);
+        (1..=19).contains(&number.len())
+            && number.bytes().all(|digit| digit.is_ascii_digit())
+            && self.0.contains(head)
     }
 }
 
@@ -81,6 +90,19 @@ fn given(headers: &HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_known_paths_are_shown() {
+        let paths = KnownPaths::from_iter(["/livez", "/api/v3/tokens/"].map(str::to_owned));
+        for known in ["/livez", "/api/v3/tokens/", "/api/v3/tokens/7", "/api/v3/tokens/9223372036854775807"] {
+            assert_eq!(paths.known(known), known);
+        }
+        for other in
+            ["/livez/7", "/livez7", "/api/v3/tokens/gk_b_7", "/api/v3/tokens/12345678901234567890", "", "7"]
+        {
+            assert_eq!(paths.known(other), "(unknown)", "{other}");
+        }
+    }
 
     #[test]
     fn takes_usual_ids_only() {

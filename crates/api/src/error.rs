@@ -28,7 +28,7 @@ const fn line(reason: ErrorReason, code: Code, http: StatusCode, message: &'stat
 }
 
 #[rustfmt::skip]
-const TABLE: [Line; 19] = [
+const TABLE: [Line; 23] = [
     line(ErrorReason::InvalidRequest, Code::InvalidArgument, StatusCode::UNPROCESSABLE_ENTITY, "the request is invalid"),
     line(ErrorReason::CredentialsMissing, Code::Unauthenticated, StatusCode::UNAUTHORIZED, "no credentials: send `authorization: Bearer <JWT>`"),
     line(ErrorReason::CredentialsInvalid, Code::Unauthenticated, StatusCode::UNAUTHORIZED, "the credentials are not acceptable"),
@@ -48,6 +48,10 @@ const TABLE: [Line; 19] = [
     line(ErrorReason::RequestUnreadable, Code::InvalidArgument, StatusCode::BAD_REQUEST, "the message can't be read: it is not one of this call, or its text is not UTF-8"),
     line(ErrorReason::RequestTooLarge, Code::ResourceExhausted, StatusCode::PAYLOAD_TOO_LARGE, "the message is longer than any valid one"),
     line(ErrorReason::DeadlineExceeded, Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT, "not answered before the call's deadline; what it was to do may or may not have happened"),
+    line(ErrorReason::PathUnknown, Code::NotFound, StatusCode::NOT_FOUND, "nothing is served at this path"),
+    line(ErrorReason::MethodNotAllowed, Code::Unimplemented, StatusCode::METHOD_NOT_ALLOWED, "the path has no such method; `allow` lists those that it has"),
+    line(ErrorReason::MediaTypeUnsupported, Code::InvalidArgument, StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON, sent as `content-type: application/json`"),
+    line(ErrorReason::CrossSite, Code::PermissionDenied, StatusCode::FORBIDDEN, "the call comes from a page of another site, which may change nothing here"),
 ];
 
 /// What is said of a broken rule: its reason, and a text for people.
@@ -70,6 +74,7 @@ const fn rule_text(rule: Rule) -> (ErrorReason, &'static str) {
         Rule::PositionInvalid => (ErrorReason::PositionInvalid, "Position must have a seq of 0 or more"),
         Rule::HolderInvalid => (ErrorReason::HolderInvalid, "Holder must be 16 bytes"),
         Rule::WatchEventInvalid => (ErrorReason::WatchEventInvalid, "Event must be a hello in the first message, and a renew, an ack or a release in each after it"),
+        Rule::NameNotText => (ErrorReason::TokenNameNotText, "Token name must be text"),
     }
 }
 

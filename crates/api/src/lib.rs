@@ -6,6 +6,7 @@
 mod auth;
 mod call_id;
 mod connections;
+mod console;
 mod convert;
 mod error;
 pub mod grpc;
@@ -13,6 +14,7 @@ pub mod http;
 mod loopback;
 mod page_token;
 mod readiness;
+mod rest;
 
 pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksSource};
 pub use error::{ApiError, DOMAIN, FieldError};

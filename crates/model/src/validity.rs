@@ -16,6 +16,9 @@ pub enum Validity {
 }
 
 impl Validity {
+    /// Every validity.
+    pub const ALL: [Self; 3] = [Self::OneYear, Self::TwoYears, Self::FiveYears];
+
     /// The validity of so many years: 1, 2 or 5, and nothing else.
     #[must_use]
     pub const fn from_years(years: i32) -> Option<Self> {

@@ -37,6 +37,8 @@ pub enum Rule {
     HolderInvalid,
     /// A stream of a holder begins with a Hello, and has no other.
     WatchEventInvalid,
+    /// A token name is text.
+    NameNotText,
 }
 
 /// A field and the rule that it breaks.

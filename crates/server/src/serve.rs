@@ -23,6 +23,8 @@ use crate::{Failure, store, telemetry, welcome};
 const LEASE_PROBE_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a start waits for the first lease.
 const FIRST_LEASE: Duration = Duration::from_secs(5);
+/// How long a JWT of development mode is good, in seconds.
+const SESSION: u32 = 86_400;
 
 pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let config = settings.check()?;
@@ -33,7 +35,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     opened.report().await;
     let revocations = Revocations::start(opened.shared(), Arc::new(SystemClock), config.lease)
         .map_err(|cause| Failure::run("no random numbers", cause))?;
-    let surface = surface(&config, dev_key.as_ref(), opened.shared(), revocations.clone()).await?;
+    let surface = surface(&config, dev_key.as_deref(), opened.shared(), revocations.clone()).await?;
     let readiness = surface.readiness.clone();
     // Else the first verifications would be refused.
     if timeout(FIRST_LEASE, revocations.leased()).await.is_err() {
@@ -48,7 +50,13 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
 
     let (stop, stopped) = watch::channel(());
     let only_local = surface.only_local;
-    let http_router = http::router(readiness.clone(), only_local);
+    let http_router = http::router(http::Surface {
+        tokens: surface.tokens.clone(),
+        authenticator: Arc::clone(&surface.authenticator),
+        readiness: readiness.clone(),
+        settings: config.http.clone(),
+        development: dev_key.clone().map(|key| sign_in(key, http_addr.port())),
+    });
     let mut grpc_server =
         pin!(grpc::serve(grpc_listener, grpc::routes(surface), until_dropped(stopped.clone())));
     let mut http_server = pin!(http::serve(http_listener, http_router, until_dropped(stopped)));
@@ -56,7 +64,15 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
 
     // Before the line that says it listens: whoever waits for that line finds the message complete.
     if let Some(key) = &dev_key {
-        let message = welcome::message(grpc_addr, http_addr, &config.data_dir, &welcome_jwt(key)?);
+        let message = welcome::message(
+            &welcome::Addresses {
+                grpc: grpc_addr,
+                http: http_addr,
+                base_path: config.http.base_path.as_str(),
+            },
+            &config.data_dir,
+            &welcome_jwt(key)?,
+        );
         if let Err(cause) = writeln!(std::io::stderr(), "{message}") {
             debug!(%cause, "standard error is closed: nobody is welcomed");
         }
@@ -134,19 +150,28 @@ async fn surface(
     })
 }
 
-fn dev_key(config: &Config) -> Result<Option<DevKey>, Failure> {
+fn dev_key(config: &Config) -> Result<Option<Arc<DevKey>>, Failure> {
     if !config.is_development() {
         return Ok(None);
     }
     DevKey::in_folder(&config.data_dir)
-        .map(Some)
+        .map(|key| Some(Arc::new(key)))
         .map_err(|cause| Failure::run(&format!("the data folder {}", config.data_dir.display()), cause))
 }
 
 fn welcome_jwt(key: &DevKey) -> Result<String, Failure> {
     let roles = [Role::Developer, Role::Verifier];
-    let caller = DevCaller { subject: "dev", tenant: Some("acme"), roles: &roles, ttl: 86_400 };
+    let caller = DevCaller { subject: "dev", tenant: Some("acme"), roles: &roles, ttl: SESSION };
     key.sign(&caller).map_err(|cause| Failure::run("the JWT can't be signed", cause))
+}
+
+/// The sign-in page of development mode.
+fn sign_in(key: Arc<DevKey>, port: u16) -> http::DevelopmentSignIn {
+    let sign: http::Sign = Arc::new(move |tenant, roles| {
+        let caller = DevCaller { subject: "dev", tenant: Some(tenant.as_str()), roles, ttl: SESSION };
+        key.sign(&caller).inspect_err(|cause| error!(%cause, "the JWT of a session can't be signed")).ok()
+    });
+    http::DevelopmentSignIn::new(sign, port)
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -3,8 +3,16 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+/// Where the server listens, and where the page is.
+pub(crate) struct Addresses<'a> {
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) base_path: &'a str,
+}
+
 /// The message, with a JWT that the server takes.
-pub(crate) fn message(grpc: SocketAddr, http: SocketAddr, data_dir: &Path, jwt: &str) -> String {
+pub(crate) fn message(addresses: &Addresses<'_>, data_dir: &Path, jwt: &str) -> String {
+    let Addresses { grpc, http, base_path } = addresses;
     let version = env!("CARGO_PKG_VERSION");
     // In full, as the other terminal may be in another folder.
     let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
@@ -15,7 +23,8 @@ pub(crate) fn message(grpc: SocketAddr, http: SocketAddr, data_dir: &Path, jwt: 
         r#"
 Gatekey {version} in development mode: for this machine only. Its data is in {data_dir}.
   gRPC  {grpc}, with reflection
-  HTTP  http://{http}/livez and /readyz
+  Page  http://{http}{base_path} in a browser: "API keys"
+  HTTP  http://{http}/api/v3 (/api/v3/openapi.json describes it), /livez and /readyz
 The life of a token, with grpcurl (https://github.com/fullstorydev/grpcurl):
 
 # --- paste into another terminal ---

@@ -2,12 +2,13 @@
 //!
 //! Callers prove themselves with a JWT of a configured issuer, never with an API token.
 
-mod bearer;
+pub(crate) mod bearer;
 mod cache;
 mod claims;
 mod issuer;
 mod jwks;
 mod jwks_source;
+pub(crate) mod refusals;
 mod verifying_key;
 
 use std::sync::Arc;
@@ -73,8 +74,12 @@ impl Authenticator {
 
     /// The caller that these headers prove.
     pub async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, ApiError> {
-        let token = bearer::token(headers)?;
-        self.caller_of(token).await.map_err(|error| match error {
+        self.caller_by(bearer::token(headers)?).await
+    }
+
+    /// The caller that this JWT proves.
+    pub(crate) async fn caller_by(&self, jwt: &str) -> Result<Arc<Caller>, ApiError> {
+        self.caller_of(jwt).await.map_err(|error| match error {
             AuthError::Refused(why) => ApiError::new(ErrorReason::CredentialsInvalid).because(why),
             AuthError::CannotTell => ApiError::new(ErrorReason::IssuerUnavailable),
         })

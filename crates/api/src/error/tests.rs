@@ -4,7 +4,7 @@ use super::*;
 use tonic_types::StatusExt;
 
 /// Every rule; `rule_text` does not compile without all of them.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     Rule::NameRequired,
     Rule::NameTooLong,
     Rule::NameControlCharacter,
@@ -21,6 +21,7 @@ const RULES: [Rule; 16] = [
     Rule::NameHoldsTokenValue,
     Rule::HolderInvalid,
     Rule::WatchEventInvalid,
+    Rule::NameNotText,
 ];
 
 /// `ResourceExhausted` as `RESOURCE_EXHAUSTED`.

@@ -1,11 +1,11 @@
 //! The door of the gRPC port: nothing passes without a caller, but what is listed here.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use gatekey_core::Caller;
 use http::HeaderMap;
 
+use crate::auth::refusals;
 use crate::{ApiError, Authenticator};
 
 /// The services that anyone may call: they show nothing of any tenant. The list may only shrink.
@@ -27,93 +27,7 @@ pub(super) async fn caller(
     authenticator: &Authenticator,
     headers: &HeaderMap,
 ) -> Result<Arc<Caller>, ApiError> {
-    authenticator.caller(headers).await.inspect_err(|error| log_refusal(&REFUSALS, error))
-}
-
-/// A second of strangers has at most this many lines in the log, and one that counts the others.
-const LINES: u32 = 10;
-const SECOND: Duration = Duration::from_secs(1);
-
-/// One for the whole process, as the log is.
-static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals { second: None });
-
-/// Logs that a stranger was refused. Reasons and messages are the server's own texts: nothing of what the
-/// stranger sent is among them.
-fn log_refusal(refusals: &'static Mutex<Refusals>, error: &ApiError) {
-    let now = Instant::now();
-    let (more, treatment) = {
-        let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        (refusals.close(now), refusals.note(now))
-    };
-    log_more(more);
-    match treatment {
-        Treatment::Write => {
-            tracing::info!(reason = error.reason_name(), message = error.message(), "not authenticated");
-        }
-        Treatment::Count => {}
-        Treatment::CountFirst { left } => {
-            // Without it the count would wait for the next stranger.
-            tokio::spawn(async move {
-                tokio::time::sleep(left).await;
-                let more = refusals.lock().unwrap_or_else(PoisonError::into_inner).close(Instant::now());
-                log_more(more);
-            });
-        }
-    }
-}
-
-fn log_more(more: u64) {
-    if more > 0 {
-        tracing::info!(more, "not authenticated: as many more in the same second");
-    }
-}
-
-/// Which refusals are logged.
-struct Refusals {
-    /// The second that the last refusal was in, unless it was closed.
-    second: Option<Second>,
-}
-
-struct Second {
-    began: Instant,
-    lines: u32,
-    /// Those that were not logged.
-    more: u64,
-}
-
-/// What becomes of a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Treatment {
-    Write,
-    /// Counted only, as the first of its second: what is left of that, and then it is to be closed.
-    CountFirst {
-        left: Duration,
-    },
-    Count,
-}
-
-impl Refusals {
-    /// Ends the second if it is over. Says how many refusals of it were not logged, once.
-    fn close(&mut self, now: Instant) -> u64 {
-        self.second
-            .take_if(|second| now.saturating_duration_since(second.began) >= SECOND)
-            .map_or(0, |second| second.more)
-    }
-
-    /// One more refusal. Comes after [`Self::close`] at the same time.
-    fn note(&mut self, now: Instant) -> Treatment {
-        let second = self.second.get_or_insert(Second { began: now, lines: 0, more: 0 });
-        if second.lines < LINES {
-            second.lines += 1;
-            return Treatment::Write;
-        }
-        second.more = second.more.saturating_add(1);
-        if second.more > 1 {
-            return Treatment::Count;
-        }
-        let left = SECOND.saturating_sub(now.saturating_duration_since(second.began));
-        Treatment::CountFirst { left }
-    }
+    authenticator.caller(headers).await.inspect_err(refusals::log)
 }
 
 #[cfg(test)]
@@ -141,78 +55,6 @@ mod tests {
         }
     }
 
-    /// What became of this many refusals at one time.
-    fn note(refusals: &mut Refusals, now: Instant, count: usize) -> (u64, Vec<Treatment>) {
-        let mut more = 0;
-        let next = (0..count).map(|_| {
-            more += refusals.close(now);
-            refusals.note(now)
-        });
-        let next = next.collect();
-        (more, next)
-    }
-
-    #[test]
-    fn ten_lines_a_second_and_the_others_counted() {
-        let mut refusals = Refusals { second: None };
-        let start = Instant::now();
-        assert_eq!(note(&mut refusals, start, 9), (0, vec![Treatment::Write; 9]));
-        let half = start + SECOND / 2;
-        let (_, next) = note(&mut refusals, half, 4);
-        let first = Treatment::CountFirst { left: SECOND / 2 };
-        assert_eq!(next, [Treatment::Write, first, Treatment::Count, Treatment::Count]);
-        let last = start + SECOND.checked_sub(Duration::from_nanos(1)).expect("longer");
-        assert_eq!(note(&mut refusals, last, 1), (0, vec![Treatment::Count]));
-        assert_eq!(refusals.close(last), 0, "the second goes on");
-        assert_eq!(refusals.close(start + SECOND), 4);
-        assert_eq!(refusals.close(start + SECOND), 0, "said once");
-        assert_eq!(note(&mut refusals, start + SECOND, 10), (0, vec![Treatment::Write; 10]));
-        assert_eq!(refusals.close(start + SECOND * 2), 0, "none was left out");
-    }
-
-    #[test]
-    fn the_next_stranger_closes_a_second_that_nobody_closed() {
-        let mut refusals = Refusals { second: None };
-        let start = Instant::now();
-        note(&mut refusals, start, 110);
-        let (more, next) = note(&mut refusals, start + SECOND * 3600, 11);
-        assert_eq!(more, 100);
-        assert_eq!(next[..10], [Treatment::Write; 10]);
-        assert_eq!(next[10], Treatment::CountFirst { left: SECOND });
-    }
-
-    #[test]
-    fn a_clock_that_went_back_ends_no_second() {
-        let mut refusals = Refusals { second: None };
-        let start = Instant::now();
-        note(&mut refusals, start + SECOND, 10);
-        assert_eq!(note(&mut refusals, start, 1), (0, vec![Treatment::CountFirst { left: SECOND }]));
-    }
-
-    #[tokio::test]
-    async fn a_flood_is_logged_in_ten_lines_and_one() {
-        static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals { second: None });
-        let (log, _guard) = Log::start();
-        // No other second begins while this runs, however slow the machine is.
-        let hour_ahead = Instant::now() + SECOND * 3600;
-        REFUSALS.lock().expect("nobody panics with it").second =
-            Some(Second { began: hour_ahead, lines: 0, more: 0 });
-        for _ in 0..15 {
-            log_refusal(&REFUSALS, &ApiError::new(ErrorReason::CredentialsMissing));
-        }
-        let of_the_door = || log.of("gatekey_api::grpc::authenticate");
-        let line = r#"reason="CREDENTIALS_MISSING" message="no credentials: "#;
-        assert_eq!(of_the_door().matches(line).count(), 10, "{}", of_the_door());
-        assert_eq!(of_the_door().lines().count(), 10, "{}", of_the_door());
-        // The second is over, and nobody else comes.
-        REFUSALS.lock().expect("nobody panics with it").second.as_mut().expect("it goes on").began =
-            Instant::now().checked_sub(SECOND).expect("the machine runs for longer");
-        tokio::time::pause();
-        tokio::time::sleep(SECOND * 2).await;
-        assert_eq!(of_the_door().matches(" more=5").count(), 1, "{}", of_the_door());
-        assert_eq!(of_the_door().lines().count(), 11, "{}", of_the_door());
-    }
-
     #[tokio::test]
     async fn a_stranger_is_logged_without_what_they_sent() {
         let (log, _guard) = Log::start();
@@ -223,8 +65,8 @@ mod tests {
         ]);
         let refused = caller(&authenticator, &headers).await.expect_err("nobody vouches for it");
         assert_eq!(refused.reason(), ErrorReason::CredentialsInvalid);
-        let lines = log.of("gatekey_api::grpc::authenticate");
-        let start = "INFO gatekey_api::grpc::authenticate ";
+        let lines = log.of("gatekey_api::auth::refusals");
+        let start = "INFO gatekey_api::auth::refusals ";
         assert!(lines.starts_with(start) && lines.contains(r#"reason="CREDENTIALS_INVALID""#), "{lines}");
         assert!(lines.contains("the credentials are not acceptable: "), "{lines}");
         assert!(!lines.contains("hunter2"), "{lines}");

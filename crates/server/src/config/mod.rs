@@ -2,6 +2,7 @@
 
 mod check;
 mod issuers;
+mod people;
 mod settings;
 
 use std::net::SocketAddr;
@@ -44,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) lease: Lease,
     pub(crate) drain_timeout: Duration,
     pub(crate) mode: Mode,
+    pub(crate) http: gatekey_api::http::Settings,
     pub(crate) log_format: LogFormat,
     pub(crate) log: String,
 }

@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDR", env = "GATEKEY_GRPC_ADDR", value_parser = address)]
     pub(crate) grpc_addr: Option<SocketAddr>,
 
-    /// Where HTTP is served (/livez, /readyz). [default: 127.0.0.1:8080; port 0 takes a free one]
+    /// Where HTTP is served: the page, /api/v3, /livez, /readyz. [default: 127.0.0.1:8080; port 0 takes a free one]
     #[arg(long, value_name = "ADDR", env = "GATEKEY_HTTP_ADDR", value_parser = address)]
     pub(crate) http_addr: Option<SocketAddr>,
 
@@ -79,6 +79,31 @@ pub(crate) struct Settings {
     #[arg(long = "verifier-subject", value_name = "SUB", env = "GATEKEY_VERIFIER_SUBJECT")]
     #[serde(rename = "verifier-subject")]
     pub(crate) verifier_subjects: Vec<String>,
+
+    /// The path of the page, as in /keys. The REST API is below it too, and at /api/v3 in any case. [default: /]
+    #[arg(long, value_name = "PATH", env = "GATEKEY_BASE_PATH")]
+    pub(crate) base_path: Option<String>,
+
+    /// The HTTP header in which what stands in front sends the JWT of who is signed in, as in
+    /// x-forwarded-access-token. `authorization: Bearer` is taken in any case.
+    #[arg(long, value_name = "HEADER", env = "GATEKEY_JWT_HEADER")]
+    pub(crate) jwt_header: Option<String>,
+
+    /// Where people go who are signed in but may not open the page: an https URL or a path.
+    #[arg(long, value_name = "URL", env = "GATEKEY_HOME_URL")]
+    pub(crate) home_url: Option<String>,
+
+    /// A link at the end of the page, as in "API documentation=https://docs.example.com"; may be given several
+    /// times. In the environment, one.
+    #[arg(long = "next-step", value_name = "TEXT=URL", env = "GATEKEY_NEXT_STEP")]
+    #[serde(rename = "next-step")]
+    pub(crate) next_steps: Vec<String>,
+
+    /// An origin whose pages may call the REST API, as in https://admin.example.com; may be given several times.
+    /// In the environment, one. [default: none]
+    #[arg(long = "cors-origin", value_name = "ORIGIN", env = "GATEKEY_CORS_ORIGIN")]
+    #[serde(rename = "cors-origin")]
+    pub(crate) cors_origins: Vec<String>,
 
     /// The lease, in seconds (2 to 120): for how long verifications go on without the store, and with a quarter
     /// more, how long a delete can take when a holder of a lease does not answer. [default: 10]
@@ -186,6 +211,11 @@ impl Settings {
             roles_pointer: issuer.roles_pointer,
             tenant_pointer: issuer.tenant_pointer,
             verifier_subjects: issuer.verifier_subjects,
+            base_path: self.base_path.or(file.base_path),
+            jwt_header: self.jwt_header.or(file.jwt_header),
+            home_url: self.home_url.or(file.home_url),
+            next_steps: if self.next_steps.is_empty() { file.next_steps } else { self.next_steps },
+            cors_origins: if self.cors_origins.is_empty() { file.cors_origins } else { self.cors_origins },
             lease: self.lease.or(file.lease),
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
             log_format: self.log_format.or(file.log_format),

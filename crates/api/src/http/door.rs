@@ -1,0 +1,98 @@
+//! What every call of the HTTP port passes through: its id and span, and headers for browsers. And who calls, for those
+//! routes that ask.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use gatekey_core::{Call, Caller};
+use gatekey_proto::v1::ErrorReason;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
+use tracing::Instrument;
+
+use super::sign_in::DevelopmentSignIn;
+use super::{Settings, probes};
+use crate::auth::{bearer, refusals};
+use crate::call_id::{CallId, Identified, KnownPaths};
+use crate::{ApiError, Authenticator, console, rest};
+
+/// Finds out who calls over HTTP.
+#[derive(Clone)]
+pub(crate) struct Doorkeeper {
+    authenticator: Arc<Authenticator>,
+    jwt_header: Option<HeaderName>,
+    development: Option<DevelopmentSignIn>,
+}
+
+impl Doorkeeper {
+    pub(super) fn new(
+        authenticator: Arc<Authenticator>,
+        settings: &Settings,
+        development: Option<&DevelopmentSignIn>,
+    ) -> Self {
+        Self { authenticator, jwt_header: settings.jwt_header.clone(), development: development.cloned() }
+    }
+
+    /// Who calls: by the configured header, else by `authorization`, else, in development mode, by the cookie of the
+    /// sign-in page.
+    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, ApiError> {
+        self.find(headers).await.inspect_err(refusals::log)
+    }
+
+    async fn find(&self, headers: &HeaderMap) -> Result<Arc<Caller>, ApiError> {
+        if let Some(name) = &self.jwt_header
+            && let Some(jwt) = bearer::forwarded(headers, name)?
+        {
+            return self.authenticator.caller_by(jwt).await;
+        }
+        if let Some(development) = &self.development
+            && !headers.contains_key(header::AUTHORIZATION)
+            && let Some(jwt) = development.jwt(headers)
+        {
+            return self.authenticator.caller_by(jwt).await;
+        }
+        self.authenticator.caller(headers).await
+    }
+
+    /// The call of a request: who calls, and by which id.
+    pub(crate) async fn call(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Call, ApiError> {
+        let caller = self.caller(headers).await?;
+        let Some(CallId(id)) = extensions.get().cloned() else {
+            tracing::error!("a call reached its handler without an id");
+            return Err(ApiError::new(ErrorReason::Internal));
+        };
+        Ok(Call { caller, id, deadline: None })
+    }
+}
+
+/// Puts the door around the routes.
+pub(super) fn around(router: Router, base: &str) -> Router {
+    let paths = probes::PATHS.map(str::to_owned).into_iter();
+    let paths: KnownPaths = paths
+        .chain(rest::known_paths("/"))
+        .chain(rest::known_paths(base))
+        .chain(console::known_paths(base))
+        .collect();
+    router.layer(from_fn(move |mut request: Request, next: Next| {
+        let paths = paths.clone();
+        async move {
+            let identified = Identified::of(&paths, &mut request);
+            let response = next.run(request).instrument(identified.span()).await;
+            identified.end(for_browsers(response))
+        }
+    }))
+}
+
+/// No guessing of types, no frames, nothing to other sites. What is for people has a policy of its own.
+fn for_browsers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    response
+}

@@ -1,0 +1,90 @@
+//! The HTTP port: the probes, the REST API and the page for people.
+
+mod base_path;
+mod cross_site;
+mod door;
+mod error;
+mod probes;
+mod sign_in;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use gatekey_core::Tokens;
+use http::{HeaderName, HeaderValue};
+use tokio::net::TcpListener;
+
+use crate::connections::Acceptor;
+use crate::{Authenticator, Readiness, console, rest};
+
+pub use base_path::BasePath;
+pub(crate) use cross_site::CrossSite;
+pub(crate) use door::Doorkeeper;
+pub(crate) use error::JsonError;
+pub use sign_in::{DevelopmentSignIn, Sign};
+
+/// People and probes need few.
+const MAX_CONNECTIONS: usize = 1_024;
+
+/// What the HTTP port needs.
+#[derive(Clone)]
+pub struct Surface {
+    /// The use cases.
+    pub tokens: Tokens,
+    /// Finds out who calls.
+    pub authenticator: Arc<Authenticator>,
+    /// What the probes say.
+    pub readiness: Readiness,
+    /// What an operator decides.
+    pub settings: Settings,
+    /// In development mode, and only there: signs people in. Then only local callers are answered, too.
+    pub development: Option<DevelopmentSignIn>,
+}
+
+/// What an operator decides about the HTTP port.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where the page is.
+    pub base_path: BasePath,
+    /// The header in which what stands in front sends the JWT of who is signed in; `authorization` counts as well.
+    pub jwt_header: Option<HeaderName>,
+    /// Where people go who may not open the page.
+    pub home: Option<String>,
+    /// Links at the end of the page, each a text and a URL.
+    pub next_steps: Vec<(String, String)>,
+    /// Origins whose pages may call the REST API.
+    pub cors_origins: Vec<HeaderValue>,
+}
+
+/// The routes of the HTTP port.
+pub fn router(surface: Surface) -> Router {
+    let Surface { tokens, authenticator, readiness, settings, development } = surface;
+    let only_local = development.is_some();
+    let doorkeeper = Doorkeeper::new(authenticator, &settings, development.as_ref());
+    let base = settings.base_path.as_str();
+
+    let api = rest::router(tokens, doorkeeper.clone(), &settings.cors_origins);
+    let mut router = Router::new().merge(probes::router(readiness)).nest(rest::PREFIX, api.clone());
+    if base != "/" {
+        router = router.nest(&format!("{base}{}", &rest::PREFIX[1..]), api);
+    }
+    router = router.merge(console::router(&settings, doorkeeper, development));
+    router = router.fallback(error::path_unknown).method_not_allowed_fallback(error::method_not_allowed);
+    if only_local {
+        router = router.layer(from_fn(crate::loopback::only_local));
+    }
+    door::around(router, base)
+}
+
+/// Serves the routes until `stop` resolves and what runs then is finished.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(Acceptor::new(listener, MAX_CONNECTIONS), router).with_graceful_shutdown(stop).await
+}
