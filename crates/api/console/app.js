@@ -1,1 +1,147 @@
+// The page: loads the list, shows it, and opens the dialogs.
 
+import * as api from "./api.js";
+import * as dialogs from "./dialogs.js";
+import { byId, copyOf, fillBadge, one, setting, showCheck, showOnly } from "./dom.js";
+import * as toasts from "./toasts.js";
+
+const [add, grid, rows] = ["add", "grid", "rows"].map(byId);
+const states = ["loading", "problem", "empty", "grid"].map(byId);
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const instant = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long", timeZone: "UTC" });
+/** Tells other tabs that the list has changed, and nothing else. */
+const tabs = new BroadcastChannel("gatekey");
+
+let tokens = [];
+let mayDelete = false;
+/** Counts the loads: only the newest one is shown. */
+let loads = 0;
+
+async function load() {
+  const mine = ++loads;
+  try {
+    const [roles, listed] = await Promise.all([api.roles(), api.list()]);
+    if (mine !== loads) return;
+    mayDelete = roles.includes("admin") || roles.includes("developer");
+    add.hidden = !roles.includes("developer");
+    tokens = listed;
+    show();
+  } catch (failure) {
+    if (mine === loads) fail(failure);
+  }
+}
+
+function fail(failure) {
+  if (failure.kind === "forbidden") {
+    tokens = [];
+    rows.replaceChildren();
+    if (setting("home")) {
+      location.replace(setting("home"));
+      return;
+    }
+  }
+  add.hidden = failure.kind === "forbidden";
+  // What is shown already stays; it is not lost by a failed look for news.
+  if (!grid.hidden && failure.kind !== "forbidden") {
+    toasts.error(failure);
+    return;
+  }
+  byId("problem-text").textContent = failure.message;
+  byId("problem-sign-in").hidden = failure.kind !== "session";
+  showOnly(byId("problem"), ...states);
+}
+
+function show() {
+  const focused = document.activeElement?.closest?.("tr");
+  const button = document.activeElement?.classList?.contains("delete") ? ".delete" : ".copy";
+  const now = Date.now();
+  rows.replaceChildren(...tokens.map((token) => row(token, now)));
+  showOnly(tokens.length === 0 ? byId("empty") : grid, ...states);
+  if (focused) one(`[data-id="${focused.dataset.id}"] ${button}`, rows)?.focus();
+}
+
+function row(token, now) {
+  const element = copyOf("row");
+  const [id, name, key, type, expires, actions] = element.children;
+  element.dataset.id = token.id;
+  id.textContent = token.id;
+  name.firstElementChild.textContent = token.name;
+  one("code", key).textContent = token.key;
+  const copy = one("button", key);
+  copy.setAttribute("aria-label", `Copy key ${token.key}`);
+  fillBadge(type.firstElementChild, token.type);
+  const expiry = new Date(token.expires);
+  const time = one("time", expires);
+  time.dateTime = token.expires;
+  time.textContent = day.format(expiry);
+  time.title = instant.format(expiry);
+  if (expiry.getTime() <= now) {
+    element.classList.add("over");
+    one(".expired", expires).hidden = false;
+  }
+  const remove = one("button", actions);
+  remove.hidden = !mayDelete;
+  remove.setAttribute("aria-label", `Delete token ${token.name}`);
+  return element;
+}
+
+rows.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  const token = button && tokens.find((one) => String(one.id) === button.closest("tr").dataset.id);
+  if (!token) return;
+  if (button.classList.contains("copy")) copyKey(button, token);
+  else remove(token);
+});
+
+async function copyKey(button, token) {
+  try {
+    await navigator.clipboard.writeText(token.key);
+    showCheck(button);
+    toasts.success("Key copied to clipboard");
+  } catch {
+    getSelection().selectAllChildren(one("code", button.parentElement));
+    toasts.error({ message: "The key could not be copied. It is selected: copy it by hand." });
+  }
+}
+
+async function remove(token) {
+  const place = tokens.indexOf(token);
+  const changed = await dialogs.remove(token);
+  if (!changed) return;
+  tabs.postMessage("changed");
+  await load();
+  // Its row is gone: the focus goes to the one that took its place.
+  if (document.activeElement === document.body) {
+    const next = rows.children[Math.min(place, rows.children.length - 1)];
+    (one(".delete", next ?? document.createElement("tr")) ?? add).focus();
+  }
+}
+
+add.addEventListener("click", async () => {
+  const { created, changed } = await dialogs.create();
+  if (created) {
+    toasts.success("Token created successfully");
+    tabs.postMessage("changed");
+    const closed = dialogs.showCreated(created);
+    load();
+    await closed;
+    add.focus();
+  } else if (changed) {
+    tabs.postMessage("changed");
+    await load();
+  }
+});
+
+byId("retry").addEventListener("click", async () => {
+  showOnly(byId("loading"), ...states);
+  await load();
+  (add.hidden ? byId("retry") : add).focus();
+});
+
+/** Not under a dialog: there the list is loaded when it closes. */
+const refresh = () => document.querySelector("dialog[open]") ?? load();
+tabs.addEventListener("message", refresh);
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+addEventListener("pageshow", (event) => event.persisted && refresh());
+
+load();

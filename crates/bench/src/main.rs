@@ -7,6 +7,7 @@ mod echo;
 mod flood;
 mod layer;
 mod load;
+mod rest;
 mod sessions;
 mod start;
 mod streams;
@@ -68,6 +69,15 @@ enum Bench {
         #[arg(long, default_value_t = 200)]
         count: usize,
     },
+    /// Create, list and delete over REST beside the same over gRPC.
+    Rest {
+        /// How many calls of each kind in a run.
+        #[arg(long, default_value_t = 1_000)]
+        count: usize,
+        /// How many pairs of runs.
+        #[arg(long, default_value_t = 5)]
+        pairs: usize,
+    },
     /// The echo server that others compare with; it is started by them.
     #[command(hide = true)]
     Echo {
@@ -100,6 +110,7 @@ async fn main() {
         Bench::Layer { pairs } => layer::run(pairs).await,
         Bench::Flood { seconds } => flood::run(seconds).await,
         Bench::Streams { count } => streams::run(count).await,
+        Bench::Rest { count, pairs } => rest::run(count, pairs).await,
         Bench::Echo { gatekey } => echo::serve(gatekey).await,
         Bench::Flooding { address, rate, seconds } => flood::flood(address, rate, seconds).await,
     }

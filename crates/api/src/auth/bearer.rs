@@ -34,11 +34,11 @@ pub(crate) fn forwarded<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result
     }
     let value =
         value.to_str().map_err(|_| refused("the header with the JWT is not ASCII"))?.trim_matches(' ');
-    let jwt = match value.split_once(' ') {
-        Some((scheme, jwt)) if scheme.eq_ignore_ascii_case("bearer") => jwt.trim_matches(' '),
-        Some(_) => return Err(refused("the header with the JWT has another scheme than Bearer")),
-        None => value,
-    };
+    let (scheme, jwt) = value.split_once(' ').unwrap_or(("bearer", value));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(refused("the header with the JWT has another scheme than Bearer"));
+    }
+    let jwt = if jwt.eq_ignore_ascii_case("bearer") { "" } else { jwt.trim_matches(' ') };
     if jwt.is_empty() { Err(refused("the header with the JWT is empty")) } else { Ok(Some(jwt)) }
 }
 

@@ -34,7 +34,7 @@ struct Asset {
 
 impl Assets {
     pub(super) fn embedded() -> Self {
-        let embedded = embed!["app.css", "app.js"];
+        let embedded = embed!["api.js", "app.css", "app.js", "dialogs.js", "dom.js", "icon.svg", "toasts.js"];
         let mut hash = Sha256::new();
         for (name, content) in embedded {
             hash.update(name);

@@ -27,7 +27,7 @@ impl FromStr for BasePath {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let Some(rest) = text.strip_prefix('/') else { return Err("must begin with a slash, as in /keys") };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        if rest.is_empty() {
+        if text == "/" {
             return Ok(Self::default());
         }
         let usual = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
