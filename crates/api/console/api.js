@@ -33,8 +33,9 @@ async function call(method, path, fallback, request = {}) {
       signal: AbortSignal.timeout(PATIENCE[method]),
       ...request,
     });
-  } catch {
-    throw new Failure("unknown", `${fallback}\nThe server can't be reached`);
+  } catch (error) {
+    const why = error.name === "TimeoutError" ? "The server did not answer in time" : "The server can't be reached";
+    throw new Failure("unknown", `${fallback}\n${why}`);
   }
   if (response.type === "opaqueredirect" || response.status === 401) throw sessionEnded();
   if (!response.ok) throw await failure(response, fallback);
@@ -50,9 +51,10 @@ async function failure(response, fallback) {
   const error = await response.json().catch(() => ({}));
   const detail = Array.isArray(error.detail) ? error.detail : [];
   const texts = detail.map((one) => one.msg).filter(Boolean);
-  let message = texts.join("\n") || error.message || error.error_description || fallback;
+  const said = texts.join("\n") || error.message || error.error_description;
+  let message = said || fallback;
   const reason = detail[0]?.type ?? "";
-  if (response.status === 403 && ["ROLE_REQUIRED", "TENANT_REQUIRED"].includes(reason)) {
+  if (response.status === 403 && reason !== "CROSS_SITE") {
     return new Failure("forbidden", message);
   }
   const fields = {};
@@ -60,8 +62,9 @@ async function failure(response, fallback) {
     if (loc?.[0] === "body") fields[loc[1]] = [fields[loc[1]], msg].filter(Boolean).join("\n");
   }
   const id = response.headers.get("x-request-id");
-  const unknown = response.status >= 500;
-  if (unknown && id) message += `\nRequest id ${id}`;
+  if (response.status >= 500 && id) message += `\nRequest id ${id}`;
+  // Only the service itself can say that it did nothing; what stands in front of it can't.
+  const unknown = response.status >= 500 || !said;
   return new Failure(unknown ? "unknown" : "refused", message, fields, reason);
 }
 

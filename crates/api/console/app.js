@@ -14,14 +14,18 @@ const tabs = new BroadcastChannel("gatekey");
 
 let tokens = [];
 let mayDelete = false;
+/** Something has changed while a dialog was open. */
+let isStale = false;
 /** Counts the loads: only the newest one is shown. */
 let loads = 0;
 
 async function load() {
   const mine = ++loads;
+  isStale = false;
   try {
     const [roles, listed] = await Promise.all([api.roles(), api.list()]);
     if (mine !== loads) return;
+    toasts.signedIn();
     mayDelete = roles.includes("admin") || roles.includes("developer");
     add.hidden = !roles.includes("developer");
     tokens = listed;
@@ -51,16 +55,31 @@ function fail(failure) {
   showOnly(byId("problem"), ...states);
 }
 
+/** Tokens never change: a row that is there stays, with its focus, its selection and its check mark. */
 function show() {
-  const focused = document.activeElement?.closest?.("tr");
-  const button = document.activeElement?.classList?.contains("delete") ? ".delete" : ".copy";
+  const old = new Map(Array.from(rows.children, (element) => [element.dataset.id, element]));
+  const shown = tokens.map((token) => old.get(String(token.id)) ?? row(token));
+  const kept = new Set(shown);
+  for (const element of old.values()) if (!kept.has(element)) element.remove();
+  let next = rows.firstElementChild;
+  for (const element of shown) {
+    if (element === next) next = next.nextElementSibling;
+    else rows.insertBefore(element, next);
+  }
   const now = Date.now();
-  rows.replaceChildren(...tokens.map((token) => row(token, now)));
+  tokens.forEach((token, place) => mark(shown[place], token, now));
   showOnly(tokens.length === 0 ? byId("empty") : grid, ...states);
-  if (focused) one(`[data-id="${focused.dataset.id}"] ${button}`, rows)?.focus();
 }
 
-function row(token, now) {
+/** What of a row depends on the time and on who looks. */
+function mark(element, token, now) {
+  const isOver = Date.parse(token.expires) <= now;
+  element.classList.toggle("over", isOver);
+  one(".expired", element).hidden = !isOver;
+  one(".delete", element).hidden = !mayDelete;
+}
+
+function row(token) {
   const element = copyOf("row");
   const [id, name, key, type, expires, actions] = element.children;
   element.dataset.id = token.id;
@@ -75,13 +94,7 @@ function row(token, now) {
   time.dateTime = token.expires;
   time.textContent = day.format(expiry);
   time.title = instant.format(expiry);
-  if (expiry.getTime() <= now) {
-    element.classList.add("over");
-    one(".expired", expires).hidden = false;
-  }
-  const remove = one("button", actions);
-  remove.hidden = !mayDelete;
-  remove.setAttribute("aria-label", `Delete token ${token.name}`);
+  one("button", actions).setAttribute("aria-label", `Delete token ${token.name}`);
   return element;
 }
 
@@ -107,8 +120,8 @@ async function copyKey(button, token) {
 async function remove(token) {
   const place = tokens.indexOf(token);
   const changed = await dialogs.remove(token);
-  if (!changed) return;
-  tabs.postMessage("changed");
+  if (changed) tabs.postMessage("changed");
+  else if (!isStale) return;
   await load();
   // Its row is gone: the focus goes to the one that took its place.
   if (document.activeElement === document.body) {
@@ -126,8 +139,8 @@ add.addEventListener("click", async () => {
     load();
     await closed;
     add.focus();
-  } else if (changed) {
-    tabs.postMessage("changed");
+  } else if (changed || isStale) {
+    if (changed) tabs.postMessage("changed");
     await load();
   }
 });
@@ -139,7 +152,10 @@ byId("retry").addEventListener("click", async () => {
 });
 
 /** Not under a dialog: there the list is loaded when it closes. */
-const refresh = () => document.querySelector("dialog[open]") ?? load();
+function refresh() {
+  if (one("dialog[open]")) isStale = true;
+  else load();
+}
 tabs.addEventListener("message", refresh);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 addEventListener("pageshow", (event) => event.persisted && refresh());

@@ -11,10 +11,12 @@ const EXPLAINED_AFTER = 1000;
 /** Opens a dialog; resolves when it has closed and is gone. */
 function open(dialog, mayClose = () => true) {
   document.body.append(dialog);
-  // The second Escape in a row closes a dialog whatever its `cancel` event says, so the key itself is stopped.
-  dialog.addEventListener("keydown", (event) => {
+  // The second Escape in a row closes a dialog whatever its `cancel` event says, so the key itself is stopped; on the
+  // document, as a button that was disabled has lost the focus to it.
+  const stay = (event) => {
     if (event.key === "Escape" && !mayClose()) event.preventDefault();
-  });
+  };
+  document.addEventListener("keydown", stay);
   dialog.addEventListener("cancel", (event) => {
     if (!mayClose()) event.preventDefault();
   });
@@ -22,6 +24,7 @@ function open(dialog, mayClose = () => true) {
   toasts.follow();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      document.removeEventListener("keydown", stay);
       document.body.append(byId("toasts"));
       dialog.remove();
       toasts.follow();
@@ -56,7 +59,10 @@ export async function create() {
   form.addEventListener("change", () => {
     one("[data-realtime]", dialog).hidden = form.type.value !== "realtime";
   });
-  one("#name", form).addEventListener("input", () => tell({}));
+  one("#name", form).addEventListener("input", () => {
+    tell({});
+    toasts.clear();
+  });
   one("[data-cancel]", dialog).addEventListener("click", () => dialog.close());
 
   form.addEventListener("submit", async (event) => {
@@ -77,6 +83,11 @@ export async function create() {
       created = await api.create({ name, type: form.type.value, years_valid: years }, key);
       dialog.close();
     } catch (failure) {
+      if (failure.kind === "forbidden") {
+        unclear = true;
+        dialog.close();
+        return;
+      }
       // Refused: nothing was created, and the next try is another one. Otherwise it may have been: a repeat replaces it.
       if (failure.kind === "unknown") unclear = true;
       else if (failure.kind === "refused") key = api.uuid();
@@ -88,6 +99,7 @@ export async function create() {
   });
   // While it is under way the dialog stays, so that its outcome is seen.
   await open(dialog, () => dialog.getAttribute("aria-busy") !== "true");
+  if (!unclear) toasts.clear();
   return { created, changed: unclear || created !== null };
 }
 
@@ -151,16 +163,20 @@ export async function showCreated(token) {
     if (!stored) event.preventDefault();
   };
   // A page that the browser keeps for the way back must not keep the value.
-  const forget = () => part("value")?.replaceChildren();
+  const forget = () => part("value").replaceChildren();
+  const leave = () => {
+    forget();
+    dialog.close();
+  };
   addEventListener("beforeunload", stay);
-  addEventListener("pagehide", forget);
+  addEventListener("pagehide", leave);
   const closed = open(dialog, () => false);
   part("copy").focus();
   await closed;
   forget();
   getSelection().removeAllRanges();
   removeEventListener("beforeunload", stay);
-  removeEventListener("pagehide", forget);
+  removeEventListener("pagehide", leave);
 }
 
 /** Asks whether a token is to be deleted, and deletes it. Says whether the list may have changed. */
@@ -190,6 +206,7 @@ export async function remove(token) {
       toasts.success("Token deleted successfully", toast);
       dialog.close();
     } catch (failure) {
+      if (failure.kind === "forbidden") dialog.close();
       if (failure.kind === "unknown") failure.message += "\nThe token may still be accepted: delete it again to be sure";
       toasts.error(failure, toast);
       if (dialog.open) busy(dialog, false);

@@ -17,6 +17,9 @@ class Toast {
     this.element = copyOf("toast");
     this.text = one("p", this.element);
     one("button", this.element).addEventListener("click", () => this.close());
+    this.element.addEventListener("focusin", (event) => {
+      if (!this.element.contains(event.relatedTarget)) this.focusFrom = event.relatedTarget;
+    });
     for (const event of ["pointerenter", "focusin"]) this.element.addEventListener(event, () => clearTimeout(this.timer));
     for (const event of ["pointerleave", "focusout"]) this.element.addEventListener(event, () => this.wait());
     region.append(this.element);
@@ -50,18 +53,33 @@ class Toast {
 
   close() {
     clearTimeout(this.timer);
+    const hadFocus = this.element.contains(document.activeElement);
     this.element.remove();
+    if (hadFocus) this.focusFrom?.focus();
   }
 }
 
 export const loading = (message) => new Toast().say("loading", message);
 
-export const success = (message, toast = new Toast()) => toast.say("success", message);
+export function success(message, toast = new Toast()) {
+  clear();
+  return toast.say("success", message);
+}
 
-/** Only the newest of what went wrong stays. */
+/** Who has signed in again needs no message about it. */
+export function signedIn() {
+  one("[data-session]", region)?.remove();
+}
+
+/** What went wrong before does not matter any more. */
+export function clear() {
+  for (const old of region.querySelectorAll('[data-kind="error"]')) old.remove();
+}
+
 export function error(failure, toast = new Toast()) {
-  for (const old of region.querySelectorAll('[data-kind="error"]')) if (old !== toast.element) old.remove();
+  clear();
   if (failure.kind === "session") {
+    toast.element.dataset.session = "ended";
     toast.say("error", "Your session has ended. Nothing that you typed is lost.").link("Sign in again in a new tab, then retry");
   } else {
     toast.say("error", failure.message);

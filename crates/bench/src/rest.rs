@@ -31,7 +31,10 @@ struct Rest {
 }
 
 /// Nobody waits for the other's work: each task takes the next number until all are taken.
-async fn timed<F: Future<Output = ()> + Send>(count: usize, work: impl Fn(usize) -> F + Clone + Send + 'static) -> Duration
+async fn timed<F: Future<Output = ()> + Send>(
+    count: usize,
+    work: impl Fn(usize) -> F + Clone + Send + 'static,
+) -> Duration
 where
     F: 'static,
 {
@@ -59,7 +62,9 @@ where
 
 impl Rest {
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.tokens)).header("authorization", &self.authorization)
+        self.http
+            .request(method, format!("{}{path}", self.tokens))
+            .header("authorization", &self.authorization)
     }
 }
 
@@ -84,7 +89,8 @@ impl Way {
             Self::Rest(rest) => {
                 let request = rest.request(Method::POST, "").header("content-type", "application/json");
                 let body = r#"{"name":"benchmark","type":"batch","years_valid":1}"#;
-                let created: Value = serde_json::from_str(&taken(request.body(body), 201).await).expect("JSON");
+                let created: Value =
+                    serde_json::from_str(&taken(request.body(body), 201).await).expect("JSON");
                 created["id"].as_i64().expect("an id")
             }
         }
@@ -144,7 +150,8 @@ pub(crate) async fn run(count: usize, pairs: usize) {
     let count = count.max(2 * LISTED);
     let folder = TempDir::new().expect("a folder");
     let limit = (2 * count).to_string();
-    let server = Start::in_folder(folder.path()).args(["--log", "warn", "--tokens-per-tenant", &limit]).start();
+    let server =
+        Start::in_folder(folder.path()).args(["--log", "warn", "--tokens-per-tenant", &limit]).start();
     let jwt = dev_token(folder.path(), &["--role", "developer", "--tenant", "acme"]);
     let grpc = Way::Grpc(server.client_with(&jwt));
     let rest = Way::Rest(Arc::new(Rest {
@@ -161,7 +168,8 @@ pub(crate) async fn run(count: usize, pairs: usize) {
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
     let a_second = |seconds: f64| count as f64 / seconds;
     let lines = ["create", "list of 100", "delete"].into_iter().enumerate().map(|(kind, what)| {
-        let ratio = median(of_rest.iter().zip(&of_grpc).map(|(rest, grpc)| grpc[kind] / rest[kind]).collect());
+        let ratio =
+            median(of_rest.iter().zip(&of_grpc).map(|(rest, grpc)| grpc[kind] / rest[kind]).collect());
         let rate = |rounds: &[[f64; 3]]| a_second(median(rounds.iter().map(|round| round[kind]).collect()));
         Line {
             what: format!("REST {what}, {AT_ONCE} in flight"),

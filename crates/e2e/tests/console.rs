@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 /// The status, the headers and the body.
 async fn get(server: &Server, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, String) {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let client =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     let request = client.get(format!("http://{}{path}", server.http));
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     let response = request.send().await.expect("the server is there");
@@ -15,8 +16,14 @@ async fn get(server: &Server, path: &str, headers: &[(&str, &str)]) -> (u16, Hea
     (status, headers, response.text().await.expect("text"))
 }
 
-async fn sign_in(server: &Server, path: &str, form: &'static str, headers: &[(&str, &str)]) -> (u16, HeaderMap) {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+async fn sign_in(
+    server: &Server,
+    path: &str,
+    form: &'static str,
+    headers: &[(&str, &str)],
+) -> (u16, HeaderMap) {
+    let client =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     let request = client.post(format!("http://{}{path}", server.http)).body(form);
     let request = request.header("content-type", "application/x-www-form-urlencoded");
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
@@ -47,7 +54,8 @@ async fn in_development_mode_people_choose_who_they_are() {
     assert_eq!((status, &headers["location"]), (303, &"/dev/sign-in".parse().expect("text")));
     assert_eq!(get(&server, "/dev/sign-in", &[]).await.0, 200);
 
-    let (status, headers) = sign_in(&server, "/dev/sign-in", "tenant=acme&role=developer&role=admin", &[]).await;
+    let (status, headers) =
+        sign_in(&server, "/dev/sign-in", "tenant=acme&role=developer&role=admin", &[]).await;
     assert_eq!((status, &headers["location"]), (303, &"/".parse().expect("text")));
     let set = headers["set-cookie"].to_str().expect("text");
     assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{set}");
@@ -56,7 +64,12 @@ async fn in_development_mode_people_choose_who_they_are() {
     assert_eq!(status, 200);
     assert!(page.contains("API keys"));
     let policy = headers["content-security-policy"].to_str().expect("text");
-    for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"] {
+    for part in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    ] {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("unsafe"));
@@ -83,7 +96,8 @@ async fn outside_of_development_mode_there_is_no_sign_in() {
     let folder = TempDir::new().expect("a folder");
     let issuer = TestIssuer::new("https://login.example.com");
     let start = Start::in_folder(folder.path()).trusting(&issuer, folder.path());
-    let server = start.clone().args(["--home-url", "https://home.example.com/", "--next-step", "Docs=/docs"]).start();
+    let server =
+        start.clone().args(["--home-url", "https://home.example.com/", "--next-step", "Docs=/docs"]).start();
     assert_eq!(get(&server, "/dev/sign-in", &[]).await.0, 404);
     assert_eq!(sign_in(&server, "/dev/sign-in", "tenant=acme&role=developer", &[]).await.0, 404);
 
@@ -100,7 +114,10 @@ async fn outside_of_development_mode_there_is_no_sign_in() {
     assert!(status == 200 && page.contains(r#"<a href="/docs">Docs</a>"#) && !page.contains("{{"));
     for roles in [&["admin"][..], &[]] {
         let (status, headers, body) = get(&server, "/", &[("authorization", &bearer(&jwt(roles)))]).await;
-        assert_eq!((status, &headers["location"]), (303, &"https://home.example.com/".parse().expect("text")));
+        assert_eq!(
+            (status, &headers["location"]),
+            (303, &"https://home.example.com/".parse().expect("text"))
+        );
         assert!(body.is_empty());
     }
 
@@ -117,7 +134,8 @@ async fn the_page_and_its_assets_live_under_the_base_path() {
     let (status, headers, _) = get(&server, "/tools/keys", &[]).await;
     assert_eq!((status, &headers["location"]), (308, &"/tools/keys/".parse().expect("text")));
     assert_eq!(get(&server, "/", &[]).await.0, 404);
-    let (status, headers) = sign_in(&server, "/tools/keys/dev/sign-in", "tenant=acme&role=developer", &[]).await;
+    let (status, headers) =
+        sign_in(&server, "/tools/keys/dev/sign-in", "tenant=acme&role=developer", &[]).await;
     assert_eq!(status, 303);
     let session = cookie(&headers);
     let (status, _, page) = get(&server, "/tools/keys/", &[("cookie", &session)]).await;
@@ -125,7 +143,10 @@ async fn the_page_and_its_assets_live_under_the_base_path() {
     let script = asset(&page);
     assert!(script.starts_with("/tools/keys/assets/"), "{script}");
     let (status, headers, _) = get(&server, script, &[]).await;
-    assert_eq!((status, &headers["content-type"]), (200, &"text/javascript; charset=utf-8".parse().expect("text")));
+    assert_eq!(
+        (status, &headers["content-type"]),
+        (200, &"text/javascript; charset=utf-8".parse().expect("text"))
+    );
     assert_eq!(headers["cache-control"], "public, max-age=31536000, immutable");
     let (_, headers, _) = get(&server, script, &[("accept-encoding", "gzip")]).await;
     assert_eq!(headers["content-encoding"], "gzip");
@@ -133,7 +154,8 @@ async fn the_page_and_its_assets_live_under_the_base_path() {
     let (_, name) = script.rsplit_once('/').expect("a name");
     let (status, headers, _) = get(&server, &format!("/tools/keys/assets/0000/{name}"), &[]).await;
     assert_eq!((status, &headers["cache-control"]), (200, &"no-store".parse().expect("text")));
-    for path in ["/tools/keys/assets/0000/none.js", "/tools/keys/assets/0000/../../x", "/tools/keys/assets/"] {
+    for path in ["/tools/keys/assets/0000/none.js", "/tools/keys/assets/0000/../../x", "/tools/keys/assets/"]
+    {
         assert_eq!(get(&server, path, &[]).await.0, 404, "{path}");
     }
     for path in ["/tools/keys/api/v3/user", "/api/v3/user"] {

@@ -60,7 +60,8 @@ fn wrong(error: &Value) -> Vec<(String, String)> {
     let detail = error["detail"].as_array().expect("a list").iter();
     detail
         .map(|field| {
-            let place = field["loc"].as_array().expect("a list").iter().map(text).collect::<Vec<_>>().join(".");
+            let place =
+                field["loc"].as_array().expect("a list").iter().map(text).collect::<Vec<_>>().join(".");
             (place, text(&field["type"]))
         })
         .collect()
@@ -81,13 +82,16 @@ fn setting(args: &[&str]) -> (TempDir, Server, Caller) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_lives_and_dies_over_http_as_it_does_over_grpc() {
     let (folder, server, caller) = setting(&[]);
-    let created = send(caller.post(&json!({ "name": " Größe ", "type": "realtime", "years_valid": 2 }))).await;
+    let created =
+        send(caller.post(&json!({ "name": " Größe ", "type": "realtime", "years_valid": 2 }))).await;
     assert_eq!(created.status(), 201);
     assert_eq!(created.headers()["cache-control"], "no-store");
     assert!(created.headers().contains_key("x-request-id"));
     let created: Value = serde_json::from_str(&created.text().await.expect("text")).expect("JSON");
     let value = created["token_value"].as_str().expect("the value");
-    assert!(PresentedToken::parse(value).is_ok() && value.starts_with(created["key"].as_str().expect("a key")));
+    assert!(
+        PresentedToken::parse(value).is_ok() && value.starts_with(created["key"].as_str().expect("a key"))
+    );
     let mut token = created.clone();
     token.as_object_mut().expect("an object").remove("token_value");
     assert_eq!((&token["name"], &token["type"]), (&json!("Größe"), &json!("realtime")));
@@ -112,7 +116,8 @@ async fn a_token_lives_and_dies_over_http_as_it_does_over_grpc() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_has_the_guides_form() {
     let (_folder, _server, caller) = setting(&[]);
-    let (status, error) = answer(caller.post(&json!({ "name": "", "type": "BATCH", "years_valid": 3 }))).await;
+    let (status, error) =
+        answer(caller.post(&json!({ "name": "", "type": "BATCH", "years_valid": 3 }))).await;
     assert_eq!(status, 422);
     assert_eq!(error["detail"][0]["msg"], "Token name required");
     let fields = wrong(&error);
@@ -135,7 +140,10 @@ async fn every_refusal_has_the_guides_form() {
     assert_eq!(said(caller.get("/api/v3/tokens/").await), one(404, "", "PATH_UNKNOWN"));
 
     let put = send(caller.request(Method::PUT, "/api/v3/tokens")).await;
-    assert_eq!((put.status().as_u16(), &put.headers()["allow"]), (405, &"GET,HEAD,POST,OPTIONS".parse().expect("text")));
+    assert_eq!(
+        (put.status().as_u16(), &put.headers()["allow"]),
+        (405, &"GET,HEAD,POST,OPTIONS".parse().expect("text"))
+    );
     let form = caller.request(Method::POST, "/api/v3/tokens").body("name=a");
     let form = form.header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(said(answer(form).await), one(415, "", "MEDIA_TYPE_UNSUPPORTED"));
@@ -145,7 +153,10 @@ async fn every_refusal_has_the_guides_form() {
     assert_eq!(said(answer(large).await), one(413, "", "REQUEST_TOO_LARGE"));
 
     let options = send(caller.request(Method::OPTIONS, "/api/v3/tokens")).await;
-    assert_eq!((options.status().as_u16(), options.headers().contains_key("access-control-allow-origin")), (204, false));
+    assert_eq!(
+        (options.status().as_u16(), options.headers().contains_key("access-control-allow-origin")),
+        (204, false)
+    );
     let head = send(caller.request(Method::HEAD, "/api/v3/tokens")).await;
     assert_eq!((head.status().as_u16(), head.text().await.expect("text").len()), (200, 0));
 }
@@ -159,7 +170,11 @@ async fn strangers_get_the_challenges_of_rfc_6750() {
             let response = send(caller.request(Method::GET, "/api/v3/tokens")).await;
             let challenge = response.headers()["www-authenticate"].to_str().expect("text").to_owned();
             let status = response.status().as_u16();
-            (status, challenge, serde_json::from_str::<Value>(&response.text().await.expect("text")).expect("JSON"))
+            (
+                status,
+                challenge,
+                serde_json::from_str::<Value>(&response.text().await.expect("text")).expect("JSON"),
+            )
         }
     };
     let (status, challenge, error) = get(None).await;
@@ -209,7 +224,8 @@ async fn roles_allow_what_the_table_says() {
     // What stands in front may send the JWT in a header of its own.
     let jwt = issuer.sign(&issuer.claims("ann", &["developer"], Some("acme")));
     let stranger = Caller::new(&server, None);
-    let forwarded = |jwt: &str| stranger.request(Method::GET, "/api/v3/tokens").header("x-forwarded-access-token", jwt);
+    let forwarded =
+        |jwt: &str| stranger.request(Method::GET, "/api/v3/tokens").header("x-forwarded-access-token", jwt);
     assert_eq!(answer(forwarded(&jwt)).await.0, 200);
     assert_eq!(answer(forwarded(&jwt).header("authorization", "Bearer a.b.c")).await.0, 200);
     assert_eq!(answer(forwarded("a.b.c")).await.0, 401);
@@ -225,7 +241,8 @@ async fn a_repeat_with_the_same_key_leaves_one_token() {
     assert_eq!(status, 201);
     assert_ne!(first["token_value"], second["token_value"]);
     let (_, list) = caller.get("/api/v3/tokens").await;
-    let ids: Vec<&Value> = list["tokens"].as_array().expect("a list").iter().map(|token| &token["id"]).collect();
+    let ids: Vec<&Value> =
+        list["tokens"].as_array().expect("a list").iter().map(|token| &token["id"]).collect();
     assert_eq!(ids, [&second["id"]]);
     let (status, error) = create("b").await;
     assert_eq!((status, wrong(&error)[0].1.as_str()), (422, "REQUEST_ID_REUSED"));
@@ -244,7 +261,12 @@ async fn a_list_has_all_tokens_however_many_there_may_be() {
     })
     .await;
     let (_, list) = caller.get("/api/v3/tokens").await;
-    let ids: Vec<i64> = list["tokens"].as_array().expect("a list").iter().map(|token| token["id"].as_i64().expect("a number")).collect();
+    let ids: Vec<i64> = list["tokens"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|token| token["id"].as_i64().expect("a number"))
+        .collect();
     assert_eq!(ids.len(), 1_050);
     let distinct: std::collections::BTreeSet<i64> = ids.iter().copied().collect();
     assert_eq!(distinct.len(), 1_050);
@@ -268,7 +290,10 @@ async fn pages_of_other_sites_change_nothing_and_read_nothing_unless_configured(
         let request = caller.request(Method::OPTIONS, "/api/v3/tokens/7").header("origin", origin);
         send(request.header("access-control-request-method", "DELETE"))
     };
-    assert_eq!(preflight("https://admin.example.com").await.headers()["access-control-allow-origin"], "https://admin.example.com");
+    assert_eq!(
+        preflight("https://admin.example.com").await.headers()["access-control-allow-origin"],
+        "https://admin.example.com"
+    );
     assert!(!preflight("https://evil.example").await.headers().contains_key("access-control-allow-origin"));
     let delete = caller.request(Method::DELETE, "/api/v3/tokens/1").header("origin", "https://evil.example");
     assert_eq!(answer(delete).await.0, 403);

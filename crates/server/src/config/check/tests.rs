@@ -139,6 +139,11 @@ jwks = "https://a.example/keys"
 roles-pointer = "/r"
 tenant-pointer = "/t"
 verifier-subject = ["one", "two"]
+base-path = "/keys"
+jwt-header = "X-Forwarded-Access-Token"
+home-url = "https://home.example.com/"
+next-step = ["Docs=/docs", "Billing=https://billing.example.com/"]
+cors-origin = ["https://admin.example.com"]
 lease = 30
 drain-timeout = 9
 log-format = "text"
@@ -161,6 +166,12 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
     assert_eq!(config.lease.get(), Duration::from_secs(30));
     assert_eq!(config.drain_timeout, Duration::from_secs(9));
     assert_eq!((config.log_format, config.log.as_str()), (LogFormat::Text, "debug"));
+    assert_eq!((config.http.base_path.as_str(), config.http.next_steps.len()), ("/keys/", 2));
+    assert_eq!(config.http.jwt_header.expect("given"), "x-forwarded-access-token");
+    assert_eq!(
+        (config.http.home.as_deref(), config.http.cors_origins.len()),
+        (Some("https://home.example.com/"), 1)
+    );
     assert!(
         matches!(&config.store, StoreConfig::Postgres(url, 3) if url.expose() == "postgres://user:hunter2@db/x")
     );
