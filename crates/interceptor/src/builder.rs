@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use gatekey_lease::HolderId;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use crate::backend::{Backend, Source};
 use crate::clock::Clock;
@@ -214,9 +212,7 @@ pub(crate) fn start(
     let asking = runtime().map_err(failed)?;
     let streaming = runtime().map_err(failed)?;
     let backend = Backend::new(asking.handle().clone(), source);
-    // Random bits of this process's start.
-    let id = HolderId(Uuid::new_v4().as_u128());
-    let shared = Arc::new(Shared::new(id, capacity, clock, limits, backend));
+    let shared = Arc::new(Shared::new(capacity, clock, limits, backend));
     let (leave, leaving) = watch::channel(Leaving::Not);
     let (done, left) = watch::channel(false);
 

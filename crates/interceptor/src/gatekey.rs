@@ -194,7 +194,8 @@ impl Gatekey {
     }
 
     /// Forgets everything, and begins anew at a server: for a machine that was paused by something that its clock does not
-    /// count, such as a restored snapshot of a virtual machine. Call it before the first request after the pause.
+    /// count, such as a restored snapshot of a virtual machine. Call it before the first request after the pause. It is
+    /// another holder from then on, so it does no harm if the original goes on beside its copy.
     pub fn reset(&self) {
         self.shared.reset();
     }

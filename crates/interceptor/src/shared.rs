@@ -12,6 +12,7 @@ use gatekey_lease::{
 };
 use gatekey_model::PresentedToken;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
+use uuid::Uuid;
 
 use crate::backend::Backend;
 use crate::cache::{Cache, Index};
@@ -21,7 +22,7 @@ use crate::guards::Guards;
 use crate::known::Known;
 use crate::limits::Limits;
 use crate::verify::Verified;
-use crate::{Ended, Event, Health};
+use crate::{Ended, Event};
 
 /// How long a negative answer is kept: the shortest lease that there is.
 const NEGATIVES_LIVE: Duration = Duration::from_secs(2);
@@ -82,9 +83,9 @@ pub(crate) enum Meant {
 }
 
 impl Shared {
-    pub(crate) fn new(id: HolderId, capacity: usize, clock: Clock, limits: Limits, backend: Backend) -> Self {
+    pub(crate) fn new(capacity: usize, clock: Clock, limits: Limits, backend: Backend) -> Self {
         let state = State {
-            machine: Holder::new(id, Rules::ALL),
+            machine: Holder::new(fresh_id(), Rules::ALL),
             index: Index::new(capacity),
             negatives: Negatives::new(NEGATIVES, NEGATIVES_LIVE),
             guards: Guards::default(),
@@ -180,10 +181,11 @@ impl Shared {
         state.out = None;
     }
 
-    /// Forgets everything: the clock did not count a pause of the machine.
+    /// Forgets everything, its own id too: the clock did not count a pause of the machine, or this is a copy of one.
     pub(crate) fn reset(&self) {
+        let id = fresh_id();
         let mut state = self.lock();
-        let effects = state.machine.reset_all();
+        let effects = state.machine.reset_all(id);
         self.carry_out(&mut state, effects);
         state.out = None;
         self.reopen.notify_one();
@@ -257,38 +259,6 @@ impl Shared {
         }
         listener
     }
-
-    /// Something went wrong between here and the servers: said once, until it changes.
-    pub(crate) fn trouble(&self, what: &str) {
-        let mut state = self.lock();
-        if state.trouble.as_deref() != Some(what) {
-            let what: Arc<str> = what.into();
-            state.trouble = Some(Arc::clone(&what));
-            drop(state);
-            tracing::warn!(trouble = &*what, "Gatekey can't be reached as it should");
-            self.tell(Event::Trouble { what });
-        }
-    }
-
-    /// If nobody listens, nobody has to be told.
-    pub(crate) fn tell(&self, event: Event) {
-        self.events.send(event).ok();
-    }
-
-    pub(crate) fn health(&self) -> Health {
-        let now = self.clock.moment();
-        let until = self.lease_until();
-        let state = self.lock();
-        Health {
-            lease_left: (now < until).then(|| until.since(now)),
-            endpoint: state.endpoint.clone(),
-            position: state.machine.position().map(|position| position.to_string()),
-            cached_tokens: state.index.len(),
-            guarded_tokens: state.guards.len(),
-            verifying: state.flights.len(),
-            trouble: state.trouble.clone(),
-        }
-    }
 }
 
 /// How the holder stood when a question was sent.
@@ -299,5 +269,11 @@ pub(crate) struct Sent {
     pub(crate) at: Moment,
 }
 
+/// Random bits, so that no other holder, and none of before a restart or a reset, has the same.
+fn fresh_id() -> HolderId {
+    HolderId(Uuid::new_v4().as_u128())
+}
+
+mod telling;
 #[cfg(test)]
 mod tests;

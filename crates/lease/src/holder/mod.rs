@@ -26,6 +26,7 @@ pub struct Holder {
     asked: VecDeque<Asked>,
     renews: u64,
     flights: Flights,
+    /// Nothing is asked for until the next stream.
     released: bool,
 }
 

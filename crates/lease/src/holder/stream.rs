@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Asked, Holder, HolderEffect};
-use crate::{Digest, Down, Epoch, Hello, Moment, Position, Rule, Up};
+use crate::{Digest, Down, Epoch, Hello, HolderId, Moment, Position, Rule, Up};
 
 /// How many unanswered Renews are remembered: more than are sent in one lease.
 const REMEMBERED: usize = 8;
@@ -106,10 +106,18 @@ impl Holder {
 
     /// The clock did not count a pause of the machine: whatever is cached may be stale. The lease ends; open
     /// a new stream afterwards.
-    pub fn reset_all(&mut self) -> Vec<HolderEffect> {
+    ///
+    /// It goes on under a new id: this may be a copy of a holder that still runs, and a Hello under the id of
+    /// that one would take the session away under which its lease is waited for.
+    pub fn reset_all(&mut self, id: HolderId) -> Vec<HolderEffect> {
+        self.id = id;
+        self.stream = 0;
+        // Nothing is asked for on a stream of before.
+        self.released = true;
         self.flights.reset();
         self.asked.clear();
         self.position = None;
+        self.epoch = Epoch(0);
         let mut effects = self.lease(Moment::NEVER);
         effects.push(HolderEffect::Clear);
         effects

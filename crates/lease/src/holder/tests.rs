@@ -81,6 +81,17 @@ fn a_release_comes_after_the_end_of_the_lease_and_nothing_after_it() {
 fn a_reset_of_its_own_forgets_everything() {
     let mut holder = leased();
     let expected = vec![HolderEffect::Lease(Moment::NEVER), HolderEffect::Clear];
-    assert_eq!(holder.reset_all(), expected);
+    assert_eq!(holder.reset_all(HolderId(2)), expected);
     assert_eq!(holder.position(), None);
+    assert_eq!(holder.renew(at(5)), vec![]);
+}
+
+#[test]
+fn after_a_reset_of_its_own_it_is_another_holder() {
+    let mut holder = leased();
+    // The original of a copied machine may go on under the first id, with its lease.
+    holder.reset_all(HolderId(2));
+    let hello = Hello { holder: HolderId(2), number: 1, position: None, epoch: Epoch(0) };
+    let expected = vec![HolderEffect::Lease(Moment::NEVER), HolderEffect::Send(Up::Hello(hello))];
+    assert_eq!(holder.connected(), expected);
 }

@@ -156,7 +156,9 @@ impl World {
             return;
         }
         self.counts.saw(Count::HolderReset);
-        self.drive_holder(holder, Holder::reset_all);
+        let id = HolderId(self.wide());
+        self.holders[holder].id = id;
+        self.drive_holder(holder, |machine| machine.reset_all(id));
         self.plan_open(holder, self.now);
     }
 }
