@@ -156,7 +156,10 @@ export async function showCreated(token) {
       select();
     }
   });
-  part("stored").addEventListener("change", (event) => unlock(event.target.checked));
+  part("stored").addEventListener("change", (event) => {
+    toasts.clear();
+    unlock(event.target.checked);
+  });
   part("close").addEventListener("click", () => dialog.close());
 
   const stay = (event) => {

@@ -61,23 +61,18 @@ class Toast {
 
 export const loading = (message) => new Toast().say("loading", message);
 
+/** One message at a time, beside what is still under way. */
+export function clear(but) {
+  for (const old of region.querySelectorAll('.toast:not([data-kind="loading"])')) if (old !== but?.element) old.remove();
+}
+
 export function success(message, toast = new Toast()) {
-  clear();
+  clear(toast);
   return toast.say("success", message);
 }
 
-/** Who has signed in again needs no message about it. */
-export function signedIn() {
-  one("[data-session]", region)?.remove();
-}
-
-/** What went wrong before does not matter any more. */
-export function clear() {
-  for (const old of region.querySelectorAll('[data-kind="error"]')) old.remove();
-}
-
 export function error(failure, toast = new Toast()) {
-  clear();
+  clear(toast);
   if (failure.kind === "session") {
     toast.element.dataset.session = "ended";
     toast.say("error", "Your session has ended. Nothing that you typed is lost.").link("Sign in again in a new tab, then retry");

@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDR", env = "GATEKEY_GRPC_ADDR", value_parser = address)]
     pub(crate) grpc_addr: Option<SocketAddr>,
 
-    /// Where HTTP is served: the page, /api/v3, /livez, /readyz. [default: 127.0.0.1:8080; port 0 takes a free one]
+    /// Where HTTP is served (the page, /api/v3, /livez, /readyz). [default: 127.0.0.1:8080; port 0 takes a free one]
     #[arg(long, value_name = "ADDR", env = "GATEKEY_HTTP_ADDR", value_parser = address)]
     pub(crate) http_addr: Option<SocketAddr>,
 
