@@ -25,7 +25,7 @@ export const launch = () =>
 export async function person(browser, server, { roles = ["developer"], clipboard = true, ...options } = {}) {
   const context = await browser.newContext({ locale: "en-GB", timezoneId: "UTC", viewport: { width: 1280, height: 900 }, ...options });
   context.setDefaultTimeout(PATIENCE);
-  if (clipboard) await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.url.slice(0, -1) });
+  if (clipboard) await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(server.url).origin });
   const page = await context.newPage();
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(String(error)));
