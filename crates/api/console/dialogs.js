@@ -76,6 +76,7 @@ export async function create() {
       return;
     }
     tell({});
+    toasts.clear();
     busy(dialog, true);
     one("[data-cancel]", dialog).disabled = true;
     try {

@@ -59,8 +59,6 @@ class Toast {
   }
 }
 
-export const loading = (message) => new Toast().say("loading", message);
-
 /** Who has signed in again needs no message about it. */
 export function signedIn() {
   one("[data-session]", region)?.remove();
@@ -69,6 +67,11 @@ export function signedIn() {
 /** One message at a time, beside what is still under way. */
 export function clear(but) {
   for (const old of region.querySelectorAll('.toast:not([data-kind="loading"])')) if (old !== but?.element) old.remove();
+}
+
+export function loading(message) {
+  clear();
+  return new Toast().say("loading", message);
 }
 
 export function success(message, toast = new Toast()) {
