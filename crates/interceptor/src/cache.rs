@@ -144,7 +144,7 @@ impl Cache {
     /// Every slot once, from there on.
     fn from(&self, checksum: u32) -> impl Iterator<Item = &Slot> {
         let home = self.home(checksum);
-        (0..self.mask() + 1).map(move |step| self.slot((home + step) & self.mask()))
+        (0..=self.mask()).map(move |step| self.slot((home + step) & self.mask()))
     }
 
     fn mask(&self) -> usize {

@@ -32,9 +32,10 @@ impl Documents {
     pub(super) fn new(base: &str, assets: &str, settings: &Settings, is_development: bool) -> Self {
         let placed = |template: &str| fill(template, &[("assets", assets), ("base", base)]);
         let next_steps = settings.next_steps.iter();
-        let next_steps: String = next_steps
+        let next_steps: Vec<String> = next_steps
             .map(|(text, url)| format!(r#"<li><a href="{}">{}</a></li>"#, escaped(url), escaped(text)))
             .collect();
+        let next_steps = next_steps.concat();
         let development = if is_development { "true" } else { "" };
         let home = settings.home.as_deref().unwrap_or_default();
         let page = fill(&placed(PAGE), &[("home", home), ("development", development)]);

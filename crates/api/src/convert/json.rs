@@ -58,7 +58,7 @@ pub(crate) fn delete_request(id: &str) -> Result<DeleteToken, Violations> {
     Ok(DeleteToken { id })
 }
 
-pub(crate) fn created<'a>(created: &'a Created) -> messages::CreatedToken<'a> {
+pub(crate) fn created(created: &Created) -> messages::CreatedToken<'_> {
     messages::CreatedToken { token: token(&created.token), token_value: created.value.expose() }
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn object(body: Body) -> Result<Map<String, Value>, ApiError> {
 /// Whether reading stopped because there was too much.
 fn is_limit(error: &axum::Error) -> bool {
     let source = std::error::Error::source(error);
-    source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
+    source.and_then(|source| source.downcast_ref::<http_body_util::LengthLimitError>()).is_some()
 }
 
 #[cfg(test)]
