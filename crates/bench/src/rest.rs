@@ -20,7 +20,7 @@ const LISTED: usize = 100;
 /// One of the two ways to the same use cases.
 #[derive(Clone)]
 enum Way {
-    Grpc(Client),
+    Grpc(Box<Client>),
     Rest(Arc<Rest>),
 }
 
@@ -31,12 +31,9 @@ struct Rest {
 }
 
 /// Nobody waits for the other's work: each task takes the next number until all are taken.
-async fn timed<F: Future<Output = ()> + Send>(
-    count: usize,
-    work: impl Fn(usize) -> F + Clone + Send + 'static,
-) -> Duration
+async fn timed<F>(count: usize, work: impl Fn(usize) -> F + Clone + Send + 'static) -> Duration
 where
-    F: 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let begin = Instant::now();
@@ -153,7 +150,7 @@ pub(crate) async fn run(count: usize, pairs: usize) {
     let server =
         Start::in_folder(folder.path()).args(["--log", "warn", "--tokens-per-tenant", &limit]).start();
     let jwt = dev_token(folder.path(), &["--role", "developer", "--tenant", "acme"]);
-    let grpc = Way::Grpc(server.client_with(&jwt));
+    let grpc = Way::Grpc(Box::new(server.client_with(&jwt)));
     let rest = Way::Rest(Arc::new(Rest {
         http: reqwest::Client::new(),
         tokens: format!("http://{}/api/v3/tokens", server.http),
