@@ -6,6 +6,9 @@ import { test } from "node:test";
 import { addToken, createAndCopy, fillIn, loaded, row, toast } from "./browser.mjs";
 import { comeBack, gate, scene } from "./scene.mjs";
 
+/** A delete after the death of a server waits for its lease. */
+const SHORT_LEASE = { args: ["--lease", "3"] };
+
 const creation = (page) => page.getByRole("dialog", { name: "Create API Key" });
 const success = (page) => page.getByRole("dialog", { name: "Token created successfully" });
 const deletion = (page) => page.getByRole("alertdialog", { name: "Delete token" });
@@ -98,7 +101,7 @@ test(
       await dialog.getByRole("button", { name: "Cancel" }).click();
       await row(page, "Given up").waitFor();
     });
-  }),
+  }, SHORT_LEASE),
 );
 
 test(
@@ -162,9 +165,10 @@ test(
     assert.ok(await confirm(page).isEnabled());
     await replaced(server, async (other) => {
       assert.deepEqual(await other.names(), ["Doomed"]);
-      // Done, and the answer lost.
+      // Done, after the lease of the one that died; and the answer lost.
       await loseAnswer(page, "DELETE");
       await confirm(page).click();
+      await toast(page, "Waiting until every service has confirmed").waitFor();
       await toast(page, "An error has occurred").waitFor();
       await page.unroute("**/api/v3/tokens{,/*}");
       assert.deepEqual(await other.names(), []);
@@ -172,7 +176,7 @@ test(
       await toast(page, "Token deleted successfully").waitFor();
       await page.getByText("No API keys yet").waitFor();
     });
-  }),
+  }, SHORT_LEASE),
 );
 
 test(
@@ -209,25 +213,32 @@ test(
     const other = await page.context().newPage();
     await other.goto(server.url);
     await loaded(other);
+    // A tab in the background draws once a second.
+    await page.bringToFront();
     await createAndCopy(page, "From the first");
     await row(other, "From the first").waitFor();
     // A dialog is not disturbed, and the list is fresh when it closes.
+    await other.bringToFront();
     await addToken(other).click();
     await creation(other).getByLabel("Token name").fill("half of a na");
+    await page.bringToFront();
     await createAndCopy(page, "Meanwhile");
     await askToDelete(page, "From the first");
     await confirm(page).click();
     await row(page, "From the first").waitFor({ state: "detached" });
     assert.equal(await creation(other).getByLabel("Token name").inputValue(), "half of a na");
     assert.ok(await creation(other).getByLabel("Token name").evaluate((input) => input === document.activeElement));
+    await other.bringToFront();
     await creation(other).getByRole("button", { name: "Cancel" }).click();
     await row(other, "Meanwhile").waitFor();
     await row(other, "From the first").waitFor({ state: "detached" });
     // Both delete the same one.
     await askToDelete(other, "Meanwhile");
+    await page.bringToFront();
     await askToDelete(page, "Meanwhile");
     await confirm(page).click();
     await toast(page, "Token deleted successfully").waitFor();
+    await other.bringToFront();
     await confirm(other).click();
     await toast(other, "Token deleted successfully").waitFor();
     await other.getByText("No API keys yet").waitFor();
