@@ -33,12 +33,15 @@ function open(dialog, mayClose = () => true) {
   });
 }
 
-function busy(dialog, isBusy) {
+/** Only the button is busy: messages in a busy dialog may not be read out. */
+function setBusy(dialog, value) {
   const confirm = one("[data-confirm]", dialog);
-  confirm.disabled = isBusy;
-  dialog.setAttribute("aria-busy", String(isBusy));
-  if (!isBusy) confirm.focus();
+  confirm.disabled = value;
+  confirm.setAttribute("aria-busy", String(value));
+  if (!value) confirm.focus();
 }
+
+const isBusy = (dialog) => one("[data-confirm]", dialog).disabled;
 
 /** Asks for what a token needs and creates it. Gives the token with its value; nothing if there is none. */
 export async function create() {
@@ -67,7 +70,7 @@ export async function create() {
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (dialog.getAttribute("aria-busy") === "true") return;
+    if (isBusy(dialog)) return;
     const name = one("#name", form).value.trim();
     const problem = nameRule(name);
     if (problem) {
@@ -77,7 +80,7 @@ export async function create() {
     }
     tell({});
     toasts.clear();
-    busy(dialog, true);
+    setBusy(dialog, true);
     one("[data-cancel]", dialog).disabled = true;
     try {
       const years = Number(form.years.value);
@@ -92,14 +95,14 @@ export async function create() {
       // Refused: nothing was created, and the next try is another one. Otherwise it may have been: a repeat replaces it.
       if (failure.kind === "unknown") unclear = true;
       else if (failure.kind === "refused") key = api.uuid();
-      busy(dialog, false);
+      setBusy(dialog, false);
       one("[data-cancel]", dialog).disabled = false;
       tell(failure.fields);
       toasts.error(failure);
     }
   });
   // While it is under way the dialog stays, so that its outcome is seen.
-  await open(dialog, () => dialog.getAttribute("aria-busy") !== "true");
+  await open(dialog, () => !isBusy(dialog));
   if (!unclear) toasts.clear();
   return { created, changed: unclear || created !== null };
 }
@@ -195,7 +198,7 @@ export async function remove(token) {
   });
 
   async function confirmed() {
-    busy(dialog, true);
+    setBusy(dialog, true);
     const toast = toasts.loading("Deleting token…");
     const explain = setTimeout(() => {
       toast.say(
@@ -213,7 +216,7 @@ export async function remove(token) {
       if (failure.kind === "forbidden") dialog.close();
       if (failure.kind === "unknown") failure.message += "\nThe token may still be accepted: delete it again to be sure";
       toasts.error(failure, toast);
-      if (dialog.open) busy(dialog, false);
+      if (dialog.open) setBusy(dialog, false);
     } finally {
       clearTimeout(explain);
     }
