@@ -29,7 +29,6 @@ test('an access token that is over is renewed, and nobody notices', async () => 
   await keys.listed(dora.page);
   const [{ headers: first }] = stack.tap.seen;
   await expiry(dora);
-  // The two calls that follow this come at once, with one and the same refresh token.
   await keys.create(dora.page, 'Renewed');
   await expiry(dora);
   await keys.remove(dora.page, 'Renewed');
@@ -39,6 +38,21 @@ test('an access token that is over is renewed, and nobody notices', async () => 
   assert.ok(stack.issuer.grants.some(({ type }) => type === 'refresh_token'));
   assert.ok(stack.issuer.grants.every(({ ok }) => ok));
   assert.deepEqual(dora.responses.filter(({ url, status }) => url.startsWith(stack.origin) && status >= 400), []);
+});
+
+test('calls side by side are renewed side by side', async () => {
+  stack.issuer.accessTokenLifetime = 2;
+  const dora = await stack.signedIn('dora');
+  await keys.listed(dora.page);
+  await expiry(dora);
+  stack.issuer.grants.length = 0;
+  // What the page does when somebody comes back to its tab: two calls at once, with one and the same refresh token.
+  const answers = ['user', 'tokens'].map((name) => dora.page.waitForResponse(`${stack.origin}/api/v3/${name}`));
+  await dora.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+  const statuses = (await Promise.all(answers)).map((answer) => answer.status());
+  assert.deepEqual(statuses, [200, 200]);
+  const renewed = { type: 'refresh_token', ok: true };
+  assert.deepEqual(stack.issuer.grants, [renewed, renewed]);
 });
 
 test('when the issuer renews no more, the page says so, and goes on after a sign-in elsewhere', async () => {
