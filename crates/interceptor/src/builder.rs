@@ -25,6 +25,10 @@ const AT_ONCE: usize = 1_024;
 const A_SECOND: u32 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_mins(1);
+/// So many slots a process can have: 8 to 16 GiB of them.
+const MOST: usize = 1 << 28;
+/// No client waits for so long.
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// How to connect; see [`Gatekey::builder`]. All that it needs are the servers and something that proves this service.
 #[derive(Debug)]
@@ -91,7 +95,8 @@ impl Builder {
         self
     }
 
-    /// How many good tokens are kept in memory; 100,000 unless it is set. Each takes about 200 bytes and its texts.
+    /// How many good tokens are kept in memory; 100,000 unless it is set, 2^28 at the most. Each takes about 200 bytes and
+    /// its texts.
     pub const fn capacity(mut self, tokens: usize) -> Self {
         self.capacity = tokens;
         self
@@ -111,7 +116,8 @@ impl Builder {
         self
     }
 
-    /// How long one server may take to verify a token before the next is asked; 1 second unless it is set.
+    /// How long one server may take to verify a token before the next is asked; 1 second unless it is set, a minute at the
+    /// most.
     pub const fn verify_timeout(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -144,6 +150,12 @@ impl Builder {
         }
         if self.patience.is_zero() {
             problems.push("verify_timeout: must be longer than nothing".to_owned());
+        }
+        if self.patience > LONGEST {
+            problems.push("verify_timeout: must be a minute or less".to_owned());
+        }
+        if self.capacity > MOST {
+            problems.push(format!("capacity: must be {MOST} or less"));
         }
         let Some(credentials) = credentials.filter(|_| problems.is_empty()) else {
             return Err(ConfigError(problems));
@@ -274,6 +286,13 @@ mod tests {
         ] {
             assert!(error.to_string().contains(part), "{part}: {error}");
         }
+        let error = Gatekey::builder(["http://127.0.0.1:1"])
+            .bearer("a.jwt")
+            .capacity((1 << 28) + 1)
+            .verify_timeout(Duration::MAX)
+            .connect()
+            .expect_err("too much");
+        assert_eq!(error.problems().len(), 2, "{error}");
         let none: [&str; 0] = [];
         let error = Gatekey::builder(none).connect().expect_err("nothing was given");
         assert_eq!(error.problems().len(), 2, "{error}");

@@ -8,6 +8,9 @@ use gatekey_proto::v1;
 use gatekey_proto::v1::watch_request::Event as UpEvent;
 use gatekey_proto::v1::watch_response::Event as DownEvent;
 
+/// The longest lease that a server can be set to.
+const LONGEST: Duration = Duration::from_mins(2);
+
 /// The server said what the contract does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server breaks the contract: {0}")]
@@ -38,7 +41,11 @@ pub(super) fn down(message: v1::WatchResponse) -> Result<Down, Broken> {
         }),
         DownEvent::Grant(said) => {
             let ttl = said.ttl.and_then(|ttl| Duration::try_from(ttl).ok()).filter(|ttl| !ttl.is_zero());
-            Ok(Down::Grant { id: said.id, ttl: ttl.ok_or(Broken("a grant without a length"))? })
+            let ttl = ttl.ok_or(Broken("a grant without a length"))?;
+            if ttl > LONGEST {
+                return Err(Broken("a grant that is longer than any lease"));
+            }
+            Ok(Down::Grant { id: said.id, ttl })
         }
         DownEvent::Reset(said) if said.id == 0 => Err(Broken("a reset without an id")),
         DownEvent::Reset(said) => {
@@ -109,6 +116,7 @@ mod tests {
         let short = v1::Invalidate { position: Some(PLACE), token_sha256: vec![vec![9; 31]] };
         let early =
             v1::Invalidate { position: Some(v1::Position { seq: -1, nonce: 1 }), token_sha256: vec![] };
+        let endless = prost_types::Duration { seconds: 120, nanos: 1 };
         let backwards = prost_types::Duration { seconds: -1, nanos: 0 };
         for event in [
             None,
@@ -119,6 +127,7 @@ mod tests {
             Some(DownEvent::Grant(v1::Grant { id: 1, ttl: None })),
             Some(DownEvent::Grant(v1::Grant { id: 1, ttl: Some(prost_types::Duration::default()) })),
             Some(DownEvent::Grant(v1::Grant { id: 1, ttl: Some(backwards) })),
+            Some(DownEvent::Grant(v1::Grant { id: 1, ttl: Some(endless) })),
         ] {
             assert!(down(v1::WatchResponse { event }).is_err());
         }

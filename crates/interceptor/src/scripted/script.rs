@@ -17,7 +17,8 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
-pub(crate) const LEASE: Duration = Duration::from_mins(5);
+/// The longest that there is.
+pub(crate) const LEASE: Duration = Duration::from_mins(2);
 /// A bound for waits that only a broken interceptor reaches.
 pub(crate) const ROOMY: Duration = Duration::from_mins(1);
 
