@@ -166,6 +166,12 @@ impl Gatekey {
         self.shared.counters.count(Count::Refused(refusal));
     }
 
+    /// No rule says who may call this path.
+    pub(crate) fn unruled(&self, path: &str) {
+        self.count_refusal(Refusal::NoRule);
+        self.shared.unruled(path);
+    }
+
     /// Waits until there is a lease, so that good tokens are answered from memory. May wait for ever: put it under a
     /// timeout, and serve without a lease after that.
     pub async fn leased(&self) {

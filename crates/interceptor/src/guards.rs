@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
-use gatekey_lease::{Digest, WallTime};
+use gatekey_lease::{Digest, Moment, WallTime};
 
 use crate::Ended;
 use crate::known::Known;
@@ -66,6 +66,24 @@ impl Guards {
         let digests: Vec<Digest> = self.tokens.keys().copied().collect();
         self.end(&digests, why);
         digests
+    }
+
+    /// Ends what goes on under tokens that were verified too long ago; the digests of those.
+    pub(crate) fn end_unverified(&mut self, too_long: impl Fn(Moment) -> bool) -> Vec<Digest> {
+        let over = |guarded: &[Guarded]| {
+            guarded.iter().filter_map(|one| one.known.upgrade()).all(|known| too_long(known.verified()))
+        };
+        let digests: Vec<Digest> =
+            self.tokens.iter().filter(|(_, guarded)| over(guarded)).map(|(digest, _)| *digest).collect();
+        self.end(&digests, Ended::Unavailable);
+        digests
+    }
+
+    /// A server that was asked then called this token good.
+    pub(crate) fn verified(&self, digest: &Digest, asked: Moment) {
+        for known in self.tokens.get(digest).into_iter().flatten().filter_map(|one| one.known.upgrade()) {
+            known.verified_again(asked);
+        }
     }
 
     /// History may have forked: every token has to be verified anew.
@@ -171,6 +189,20 @@ mod tests {
         assert_eq!(doubtful(&guards), [digest(2)]);
         drop(known);
         assert_eq!(doubtful(&guards), [], "nobody holds it any more");
+    }
+
+    #[test]
+    fn only_those_end_that_were_not_verified_since() {
+        let (mut guards, known) = guarded([1, 1, 2]);
+        let at = |seconds: u64| Moment::from_nanos(seconds * 1_000_000_000);
+        guards.verified(&digest(1), at(5));
+        guards.verified(&digest(1), at(3));
+        guards.verified(&digest(9), at(9));
+        assert_eq!(guards.end_unverified(|verified| verified < at(5)), [digest(2)]);
+        let ended: Vec<_> = known.iter().map(|known| known.ended()).collect();
+        assert_eq!(ended, [None, None, Some(Ended::Unavailable)]);
+        assert_eq!(guards.end_unverified(|verified| verified < at(6)), [digest(1)]);
+        assert_eq!((guards.len(), guards.expiries.len()), (0, 0));
     }
 
     #[test]

@@ -19,11 +19,36 @@ const AT_ONCE: usize = 32;
 pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    #[cfg(feature = "metrics")]
+    let mut publishes = true;
     loop {
         ticks.tick().await;
         shared.tick();
         #[cfg(feature = "metrics")]
-        crate::figures::publish(&shared.counters.stats(), &shared.health());
+        if publishes {
+            publishes = publish(&shared);
+        }
+    }
+}
+
+/// Whether to go on with it. The recorder is the service's: one that panics must not end the thread that verifies.
+#[cfg(feature = "metrics")]
+fn publish(shared: &Shared) -> bool {
+    let (stats, health) = (shared.counters.stats(), shared.health());
+    let publish = std::panic::AssertUnwindSafe(|| crate::figures::publish(&stats, &health));
+    let published = std::panic::catch_unwind(publish).is_ok();
+    if !published {
+        tracing::error!("the recorder of metrics panicked: it gets no more figures of Gatekey's");
+    }
+    published
+}
+
+/// While guarded tokens are verified anew. However it ends, it can begin again.
+struct Reverifying(Arc<Shared>);
+
+impl Drop for Reverifying {
+    fn drop(&mut self) {
+        self.0.lock_anyway().reverifying = false;
     }
 }
 
@@ -35,8 +60,12 @@ impl Shared {
         let mut over = state.guards.expire(wall);
         let until = self.lease_until();
         // A lease that nobody gave up ended by the clock.
-        if now >= until && now.since(self.lose(&mut state, until)) > self.limits.grace {
-            over.extend(state.guards.end_all(Ended::Unavailable));
+        if now >= until {
+            let (lost, grace) = (state.lose(until), self.limits.grace);
+            // Until it was lost, the stream told of revocations; since then, a server may have been asked.
+            if now.since(lost) > grace {
+                over.extend(state.guards.end_unverified(|verified| now.since(lost.max(verified)) > grace));
+            }
         }
         // Who comes next begins with a token that has not ended.
         for digest in &over {
@@ -48,11 +77,9 @@ impl Shared {
             if self.is_leased() && !state.reverifying { state.guards.doubtful() } else { Vec::new() };
         if !doubtful.is_empty() {
             state.reverifying = true;
-            let shared = Arc::clone(self);
-            self.backend.spawn(async move {
-                shared.reverify(doubtful).await;
-                shared.lock().reverifying = false;
-            });
+            drop(state);
+            let at_it = Reverifying(Arc::clone(self));
+            self.backend.spawn(async move { at_it.0.reverify(doubtful).await });
         }
     }
 
@@ -64,12 +91,13 @@ impl Shared {
                 let (shared, asked) = (Arc::clone(self), *asked);
                 tasks.spawn(async move { shared.reverify_one(asked).await });
             }
-            tasks.join_all().await;
+            // One that panicked stays in doubt.
+            while tasks.join_next().await.is_some() {}
         }
     }
 
     async fn reverify_one(self: &Arc<Self>, asked: Asked) {
-        let verified = self.verify(asked).await;
+        let verified = self.verify_guarded(asked).await;
         let mut state = self.lock();
         match verified {
             // In the cache, the stream tells of its revocation.

@@ -2,11 +2,11 @@
 //! left to `gatekey-lease`.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use event_listener::{Event, EventListener};
-use gatekey_lease::{Digest, WallTime};
+use gatekey_lease::{Digest, Moment, WallTime};
 use gatekey_model::TokenType;
 use gatekey_proto::v1;
 
@@ -34,6 +34,8 @@ pub(crate) struct Known {
 struct Rest {
     event: Event,
     home: Weak<Shared>,
+    /// When a server was asked last of those that called it good.
+    verified: AtomicU64,
     id: i64,
     /// Its name, its key and its tenant.
     texts: Box<str>,
@@ -51,6 +53,7 @@ impl Known {
         digest: Digest,
         checksum: u32,
         token: &v1::Token,
+        verified: Moment,
         home: Weak<Shared>,
     ) -> Result<Self, Nameless> {
         let expires = token.expire_time.ok_or(Nameless)?;
@@ -63,7 +66,8 @@ impl Known {
         let end = |length: usize| u32::try_from(length).map_err(|_| Nameless);
         let ends = [end(name.len())?, end(name.len() + key.len())?];
         let texts = [name.as_str(), key, tenant].concat().into();
-        let rest = Box::new(Rest { event: Event::new(), home, id: *id, texts, ends });
+        let verified = AtomicU64::new(verified.nanos());
+        let rest = Box::new(Rest { event: Event::new(), home, verified, id: *id, texts, ends });
         Ok(Self {
             digest,
             expires: micros(expires.seconds, expires.nanos),
@@ -90,6 +94,16 @@ impl Known {
 
     pub(crate) fn tenant(&self) -> &str {
         &self.rest.texts[self.rest.ends[1] as usize..]
+    }
+
+    /// When a server was asked last of those that called it good.
+    pub(crate) fn verified(&self) -> Moment {
+        Moment::from_nanos(self.rest.verified.load(Ordering::Relaxed))
+    }
+
+    /// A server that was asked then called it good.
+    pub(crate) fn verified_again(&self, asked: Moment) {
+        self.rest.verified.fetch_max(asked.nanos(), Ordering::Relaxed);
     }
 
     /// Whoever tells of its end; nobody if that is gone.
@@ -164,7 +178,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn known_as(digest: Digest, checksum: u32) -> Known {
-        Known::new(digest, checksum, &token(1), Weak::new()).expect("whole")
+        Known::new(digest, checksum, &token(1), Moment::NEVER, Weak::new()).expect("whole")
     }
 
     #[test]
@@ -186,7 +200,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_token_is_taken_only_whole() {
-        let new = |token| Known::new(Digest([1; 32]), 1, &token, Weak::new());
+        let new = |token| Known::new(Digest([1; 32]), 1, &token, Moment::NEVER, Weak::new());
         assert!(new(v1::Token { expire_time: None, ..token(1) }).is_err());
         assert!(new(v1::Token { r#type: 0, ..token(1) }).is_err());
         let known = new(v1::Token { name: "größe".to_owned(), ..token(7) }).expect("whole");
@@ -199,6 +213,6 @@ pub(crate) mod tests {
     #[test]
     fn it_is_small() {
         // The first with the two counts of its `Arc`; docs/interceptor.md gives the memory of a cached token.
-        assert_eq!((size_of::<Known>() + 16, size_of::<Rest>()), (72, 48));
+        assert_eq!((size_of::<Known>() + 16, size_of::<Rest>()), (72, 56));
     }
 }

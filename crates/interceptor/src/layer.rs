@@ -1,5 +1,6 @@
 //! The tower layer: the check before the handler, and the bodies that are ended with their token.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -80,8 +81,7 @@ where
             }
             Ok(rule) => rule,
             Err(refusal) => {
-                check.gatekey.count_refusal(refusal);
-                tracing::warn!(path = request.uri().path(), "a route without an access rule was refused");
+                check.gatekey.unruled(request.uri().path());
                 return ResponseFuture::refused(refusal, protocol);
             }
         };
@@ -204,6 +204,15 @@ where
                 }
             }
         }
+    }
+}
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<RequestBody<B>>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 

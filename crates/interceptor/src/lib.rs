@@ -78,12 +78,15 @@ mod keeper;
 mod known;
 mod layer;
 mod limits;
+#[cfg(test)]
+mod listening;
 mod refusal;
 mod remote;
 #[cfg(test)]
 mod scripted;
 mod shared;
 mod token;
+mod told;
 mod verify;
 
 pub use access::{Access, InvalidAccess, Rule};

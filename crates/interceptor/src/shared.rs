@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use event_listener::EventListener;
@@ -21,6 +21,7 @@ use crate::counters::Counters;
 use crate::guards::Guards;
 use crate::known::Known;
 use crate::limits::Limits;
+use crate::told::Told;
 use crate::verify::Verified;
 use crate::{Ended, Event};
 
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) backend: Backend,
     state: Mutex<State>,
+    /// The paths that were refused for want of a rule, as far as the log has them.
+    unruled: Mutex<Told>,
     /// Until when the lease lives, for those who wait for one.
     pub(crate) leased: watch::Sender<Moment>,
     pub(crate) events: broadcast::Sender<Event>,
@@ -69,6 +72,10 @@ pub(crate) struct State {
     pub(crate) endpoint: Option<Arc<str>>,
     /// What went wrong last and has not gone well since.
     pub(crate) trouble: Option<Arc<str>>,
+    /// The trouble that was told since there was a lease.
+    told: Told,
+    /// What is to be told once the lock is free.
+    events: Vec<Event>,
     out: Option<mpsc::UnboundedSender<Up>>,
 }
 
@@ -95,6 +102,8 @@ impl Shared {
             reverifying: false,
             endpoint: None,
             trouble: None,
+            told: Told::default(),
+            events: Vec::new(),
             out: None,
         };
         Self {
@@ -105,6 +114,7 @@ impl Shared {
             limits,
             backend,
             state: Mutex::new(state),
+            unruled: Mutex::default(),
             leased: watch::Sender::new(Moment::NEVER),
             events: broadcast::Sender::new(EVENTS),
             reopen: Notify::new(),
@@ -135,10 +145,6 @@ impl Shared {
         self.clock.moment() < self.lease_until()
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing under this lock panics")
-    }
-
     /// A new stream can carry its first messages: what is to be sent on it.
     pub(crate) fn connected(&self) -> mpsc::UnboundedReceiver<Up> {
         let (out, sent) = mpsc::unbounded_channel();
@@ -166,6 +172,10 @@ impl Shared {
         // A grant that answers no Renew has none.
         let granted = effects.iter().any(|effect| matches!(effect, HolderEffect::Lease(_)));
         self.carry_out(&mut state, effects);
+        if granted && ttl.is_some() {
+            // It answers.
+            state.trouble = None;
+        }
         match ttl {
             Some(ttl) if granted => Meant::Lease(ttl),
             _ if reset => Meant::Reset,
@@ -202,7 +212,7 @@ impl Shared {
                     self.cache.clear(&mut state.index);
                     state.negatives.clear();
                     state.guards.doubt_all();
-                    self.tell(Event::Reset);
+                    state.events.push(Event::Reset);
                 }
                 HolderEffect::Send(message) => {
                     if let Some(out) = &state.out {
@@ -219,22 +229,13 @@ impl Shared {
         self.lease.0.store(until.nanos(), Ordering::SeqCst);
         self.leased.send_replace(until);
         if now >= until {
-            self.lose(state, now);
+            state.lose(now);
         } else if state.lost.take().is_some() {
             state.trouble = None;
+            state.told.clear();
             let endpoint = state.endpoint.clone().unwrap_or_default();
-            tracing::info!(endpoint = &*endpoint, "leased: good tokens are answered from memory");
-            self.tell(Event::Leased { endpoint });
+            state.events.push(Event::Leased { endpoint });
         }
-    }
-
-    /// There has been no lease since then, or since before.
-    pub(crate) fn lose(&self, state: &mut State, since: Moment) -> Moment {
-        *state.lost.get_or_insert_with(|| {
-            tracing::info!("the lease is over: every token is verified by a server");
-            self.tell(Event::LeaseLost);
-            since
-        })
     }
 
     /// Out of the cache first, then the guards are told; the acknowledgement comes after both.
@@ -242,7 +243,7 @@ impl Shared {
         for digest in digests {
             if let Some(known) = self.cache.remove(&mut state.index, digest) {
                 known.end(Ended::Revoked);
-                self.tell(Event::Revoked { id: known.id(), key: known.key().into() });
+                state.events.push(Event::Revoked { id: known.id(), key: known.key().into() });
             }
         }
         state.guards.end(digests, Ended::Revoked);
@@ -261,6 +262,24 @@ impl Shared {
     }
 }
 
+impl State {
+    /// There has been no lease since then, or since before.
+    pub(crate) fn lose(&mut self, since: Moment) -> Moment {
+        *self.lost.get_or_insert_with(|| {
+            self.events.push(Event::LeaseLost);
+            since
+        })
+    }
+}
+
+/// Nobody is left who could tell of the end of a token, or be asked for one.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.guards.end_all(Ended::Unavailable);
+    }
+}
+
 /// How the holder stood when a question was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
@@ -274,6 +293,7 @@ fn fresh_id() -> HolderId {
     HolderId(Uuid::new_v4().as_u128())
 }
 
+mod held;
 mod telling;
 #[cfg(test)]
 mod tests;

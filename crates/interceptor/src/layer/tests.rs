@@ -1,6 +1,7 @@
 //! The layer in front of a handler that says what it sees.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -9,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use tower::ServiceExt;
 
 use super::*;
+use crate::listening::Listening;
 use crate::{FakeGatekey, TokenType};
 
 type Sent = Request<Full<Bytes>>;
@@ -90,6 +92,30 @@ async fn each_refusal_is_told_over_http_and_over_grpc() {
     let stats = fake.gatekey().stats();
     assert_eq!((stats.missing, stats.unreadable, stats.invalid), (6, 3, 6));
     assert_eq!((stats.wrong_type, stats.no_rule), (3, 3));
+}
+
+#[tokio::test]
+async fn a_flood_of_paths_without_a_rule_is_no_flood_in_the_log() {
+    let fake = FakeGatekey::start();
+    let access = Access::routes([("/batch", Rule::Batch)]).expect("good");
+    let layer = fake.gatekey().layer(access);
+    let lines = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&lines);
+    let listening = Listening(move || {
+        counting.fetch_add(1, Ordering::SeqCst);
+    });
+    let _listening = tracing::subscriber::set_default(listening);
+    let long = "x".repeat(10_000);
+    // No more of a path is told than of this one.
+    for path in [format!("/{long}"), format!("/{long}y"), "/again".to_owned(), "/again".to_owned()] {
+        assert_eq!(call(&layer, get(&path, &[])).await.0, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(lines.load(Ordering::SeqCst), 2);
+    for number in 0..1_000 {
+        call(&layer, get(&format!("/{number}"), &[])).await;
+    }
+    assert_eq!(lines.load(Ordering::SeqCst), 16);
+    assert_eq!(fake.gatekey().stats().no_rule, 1_004);
 }
 
 #[test]
