@@ -1,5 +1,6 @@
 //! The bodies of requests and responses, ended with the token under which they go.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -25,8 +26,9 @@ pin_project! {
     /// A request's body, as the handler reads it. Once its token has ended, nothing more comes but an error: over gRPC the
     /// status that the client gets if the handler passes it on.
     pub struct RequestBody<B> {
+        // Nothing once its token has ended.
         #[pin]
-        inner: B,
+        inner: Option<B>,
         guard: Option<Guard>,
     }
 }
@@ -43,8 +45,8 @@ pin_project! {
 pin_project! {
     #[project = KindOf]
     enum Kind<B> {
-        Inner { #[pin] inner: B, guard: Option<Guard>, begun: bool },
-        Refusal { bytes: Option<Bytes> },
+        Inner { #[pin] inner: B, guard: Option<Guard> },
+        Own { bytes: Option<Bytes> },
     }
 }
 
@@ -52,29 +54,66 @@ pin_project! {
 pub(crate) struct Guard {
     revoked: Revoked,
     protocol: Protocol,
+    /// There was data.
+    begun: bool,
 }
 
 impl Guard {
     pub(crate) const fn new(revoked: Revoked, protocol: Protocol) -> Self {
-        Self { revoked, protocol }
+        Self { revoked, protocol, begun: false }
+    }
+
+    /// There is data: whether the token has ended nevertheless. From the second on it asks to be told, since a body that is
+    /// never pending would not hear of it otherwise; most bodies have one, and pay nothing.
+    fn data(&mut self, context: &mut Context<'_>) -> Option<Ended> {
+        if !std::mem::replace(&mut self.begun, true) {
+            return self.revoked.ended();
+        }
+        match self.poll(context) {
+            Poll::Ready(ended) => Some(ended),
+            Poll::Pending => None,
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        Pin::new(&mut self.revoked).poll(context)
     }
 }
 
 impl<B> RequestBody<B> {
     pub(crate) const fn new(inner: B, guard: Option<Guard>) -> Self {
-        Self { inner, guard }
+        Self { inner: Some(inner), guard }
     }
 }
 
 impl<B> ResponseBody<B> {
     pub(crate) const fn new(inner: B, guard: Option<Guard>) -> Self {
-        Self { kind: Kind::Inner { inner, guard, begun: false } }
+        Self { kind: Kind::Inner { inner, guard } }
     }
 }
 
 impl<B> From<Bytes> for ResponseBody<B> {
     fn from(bytes: Bytes) -> Self {
-        Self { kind: Kind::Refusal { bytes: (!bytes.is_empty()).then_some(bytes) } }
+        Self { kind: Kind::Own { bytes: (!bytes.is_empty()).then_some(bytes) } }
+    }
+}
+
+/// An empty one: layers outside of this one answer by it.
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::from(Bytes::new())
+    }
+}
+
+impl<B> fmt::Debug for RequestBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody").finish_non_exhaustive()
+    }
+}
+
+impl<B> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").finish_non_exhaustive()
     }
 }
 
@@ -90,27 +129,29 @@ where
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
-        let this = self.project();
-        // None once it was said: what is polled after an error is over.
-        let Some(guard) = this.guard else { return this.inner.poll_frame(context).map_err(Into::into) };
-        let ended = match this.inner.poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() => match guard.revoked.ended() {
+        let mut this = self.project();
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let Some(guard) = this.guard else { return inner.poll_frame(context).map_err(Into::into) };
+        let ended = match inner.poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => match guard.data(context) {
                 None => return Poll::Ready(Some(Ok(frame))),
                 Some(ended) => ended,
             },
             // The end came by itself.
             Poll::Ready(frame) => return Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
-            Poll::Pending => ready!(Pin::new(&mut guard.revoked).poll(context)),
+            Poll::Pending => ready!(guard.poll(context)),
         };
+        // Said once. What the client still sends has nowhere to go.
+        this.inner.set(None);
         Poll::Ready(Some(Err(said(ended, guard.protocol))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
@@ -128,30 +169,30 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut kind = self.project().kind;
         let (ended, protocol) = match kind.as_mut().project() {
-            KindOf::Refusal { bytes } => {
+            KindOf::Own { bytes } => {
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
             }
-            KindOf::Inner { inner, guard, begun } => {
+            KindOf::Inner { inner, guard } => {
                 let Some(guard) = guard else { return inner.poll_frame(context).map_err(Into::into) };
                 let ended = match inner.poll_frame(context) {
-                    Poll::Ready(Some(Ok(frame))) if frame.is_data() => match guard.revoked.ended() {
+                    Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
                         // The first is the whole of what a handler that has done its work says.
-                        Some(ended) if *begun => ended,
-                        _ => {
-                            *begun = true;
-                            return Poll::Ready(Some(Ok(frame)));
+                        let first = !guard.begun;
+                        match guard.data(context) {
+                            Some(ended) if !first => ended,
+                            _ => return Poll::Ready(Some(Ok(frame))),
                         }
-                    },
+                    }
                     Poll::Ready(frame) => {
                         return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
                     }
-                    Poll::Pending => ready!(Pin::new(&mut guard.revoked).poll(context)),
+                    Poll::Pending => ready!(guard.poll(context)),
                 };
                 (ended, guard.protocol)
             }
         };
         // The handler's own body goes, and with it what it holds.
-        kind.set(Kind::Refusal { bytes: None });
+        kind.set(Kind::Own { bytes: None });
         Poll::Ready(Some(match protocol {
             Protocol::Grpc => Ok(Frame::trailers(trailers(ended.refusal()))),
             Protocol::Http => Err(ended.into()),
@@ -161,16 +202,14 @@ where
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Inner { inner, .. } => inner.is_end_stream(),
-            Kind::Refusal { bytes } => bytes.is_none(),
+            Kind::Own { bytes } => bytes.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { inner, .. } => inner.size_hint(),
-            Kind::Refusal { bytes } => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
+            Kind::Own { bytes } => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
         }
     }
 }

@@ -10,6 +10,9 @@ use super::*;
 use crate::known::Known;
 use crate::{FakeGatekey, Rule, TokenType, VerifiedToken};
 
+/// A little longer than the tokens here are good for.
+const YEAR: std::time::Duration = std::time::Duration::from_hours(24 * 366);
+
 /// Gives these frames, and is pending when there are none.
 struct Script {
     frames: VecDeque<Frame<Bytes>>,
@@ -52,7 +55,10 @@ struct Setting {
 
 impl Setting {
     async fn new() -> Self {
-        let fake = FakeGatekey::start();
+        Self::with(FakeGatekey::start()).await
+    }
+
+    async fn with(fake: FakeGatekey) -> Self {
         let value = fake.token(TokenType::Realtime).mint();
         let token = fake.gatekey().verify(&value, Rule::Any).await.expect("good");
         Self { fake, value, token }
@@ -121,13 +127,36 @@ async fn a_stream_that_is_never_pending_is_ended_all_the_same() {
     let frames = (0..100).map(|_| data("x"));
     let mut body = pin!(ResponseBody::new(script(frames, false), Some(setting.guard(Protocol::Grpc))));
     assert_eq!(poll(body.as_mut()), text("x"));
-    // So that the token is told of: something waits for its end.
     assert_eq!(
-        poll(pin!(ResponseBody::new(script([], false), Some(setting.guard(Protocol::Grpc))))),
-        Poll::Pending
+        setting.fake.gatekey().health().guarded_tokens,
+        0,
+        "what is over after one message pays nothing"
     );
+    assert_eq!(poll(body.as_mut()), text("x"));
+    setting.fake.advance(YEAR);
+    assert_eq!(poll(body.as_mut()), text("grpc-status 16"));
+    assert_eq!(poll(body.as_mut()), Poll::Ready(None));
+
+    // Once it is out of the cache, only the guards tell of it.
+    let setting = Setting::with(FakeGatekey::with_capacity(1)).await;
+    let frames = (0..100).map(|_| data("x"));
+    let mut body = pin!(ResponseBody::new(script(frames, false), Some(setting.guard(Protocol::Grpc))));
+    assert_eq!((poll(body.as_mut()), poll(body.as_mut())), (text("x"), text("x")));
+    let other = setting.fake.token(TokenType::Batch).mint();
+    setting.fake.gatekey().verify(&other, Rule::Any).await.expect("good");
     setting.revoke();
     assert_eq!(poll(body.as_mut()), text("grpc-status 16"));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_never_pending_is_ended_all_the_same() {
+    let setting = Setting::new().await;
+    let frames = (0..100).map(|_| data("x"));
+    let mut body = pin!(RequestBody::new(script(frames, false), Some(setting.guard(Protocol::Http))));
+    assert_eq!((poll(body.as_mut()), poll(body.as_mut())), (text("x"), text("x")));
+    setting.fake.advance(YEAR);
+    let expired = "the API token has expired".to_owned();
+    assert_eq!(poll(body.as_mut()), Poll::Ready(Some(Err(expired))));
 }
 
 #[tokio::test]
@@ -153,8 +182,11 @@ async fn a_request_gives_nothing_more_once_its_token_has_ended() {
         assert_eq!(poll(body.as_mut()), text("a"));
         assert_eq!(poll(body.as_mut()), Poll::Pending);
         setting.revoke();
+        assert!(!body.is_end_stream() && body.size_hint().exact().is_none());
         let Poll::Ready(Some(Err(error))) = poll(body.as_mut()) else { panic!("it goes on") };
         assert!(error.contains(said), "{error}");
+        assert!(body.is_end_stream() && body.size_hint().exact() == Some(0));
+        assert_eq!(poll(body.as_mut()), Poll::Ready(None));
     }
 }
 
@@ -171,7 +203,7 @@ async fn expiry_ends_a_stream_and_so_does_a_lease_that_is_lost_for_too_long() {
     let setting = Setting::new().await;
     let mut body = pin!(ResponseBody::new(script([], false), Some(setting.guard(Protocol::Grpc))));
     assert_eq!(poll(body.as_mut()), Poll::Pending);
-    setting.fake.advance(std::time::Duration::from_hours(24 * 366));
+    setting.fake.advance(YEAR);
     assert_eq!(poll(body.as_mut()), text("grpc-status 16"));
 
     let setting = Setting::new().await;
@@ -189,6 +221,41 @@ async fn expiry_ends_a_stream_and_so_does_a_lease_that_is_lost_for_too_long() {
 }
 
 #[tokio::test]
+async fn what_a_server_called_good_while_there_was_no_lease_has_a_grace_of_its_own() {
+    let setting = Setting::new().await;
+    let seconds = std::time::Duration::from_secs;
+    let mut old = pin!(ResponseBody::new(script([], false), Some(setting.guard(Protocol::Grpc))));
+    assert_eq!(poll(old.as_mut()), Poll::Pending);
+    // The servers answer, and none has a lease to give.
+    setting.fake.gatekey().shared().connected();
+    setting.fake.advance(seconds(50));
+    let fresh = setting.fake.token(TokenType::Batch).mint();
+    let fresh = setting.fake.gatekey().verify(&fresh, Rule::Any).await.expect("good");
+    let mut fresh = pin!(fresh.revoked());
+    let mut poll_fresh = || fresh.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(poll_fresh(), Poll::Pending);
+    setting.fake.advance(seconds(20));
+    assert_eq!(poll(old.as_mut()), text("grpc-status 14"));
+    assert_eq!(poll_fresh(), Poll::Pending);
+    setting.fake.advance(seconds(39));
+    assert_eq!(poll_fresh(), Poll::Pending);
+    setting.fake.advance(seconds(2));
+    assert_eq!(poll_fresh(), Poll::Ready(Ended::Unavailable));
+}
+
+#[tokio::test]
+async fn who_waits_for_an_end_hears_of_it_when_the_last_handle_is_gone() {
+    let Setting { fake, token, .. } = Setting::new().await;
+    let waits = tokio::spawn(token.revoked());
+    while fake.gatekey().health().guarded_tokens == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(fake);
+    let ended = tokio::time::timeout(std::time::Duration::from_mins(1), waits).await.expect("in time");
+    assert_eq!(ended.expect("no panic"), Ended::Unavailable);
+}
+
+#[tokio::test]
 async fn without_a_guard_a_body_is_left_alone() {
     let mut body = pin!(ResponseBody::new(script([data("a")], true), None));
     assert_eq!(poll(body.as_mut()), text("a"));
@@ -198,6 +265,9 @@ async fn without_a_guard_a_body_is_left_alone() {
     let refusal: ResponseBody<Script> = Bytes::from_static(b"no").into();
     assert_eq!(refusal.size_hint().exact(), Some(2));
     assert_eq!(poll(pin!(refusal)), text("no"));
+    let empty = ResponseBody::<Script>::default();
+    assert!(empty.is_end_stream() && empty.size_hint().exact() == Some(0));
+    assert_eq!(poll(pin!(empty)), Poll::Ready(None));
 }
 
 #[tokio::test]
