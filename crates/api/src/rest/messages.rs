@@ -62,12 +62,11 @@ pub(crate) struct TokenList<'a> {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the schema is derived from it")]
 pub(crate) struct NewToken {
-    /// Trimmed, 1 to 255 characters, without control characters and bidirectional controls.
+    /// 1 to 255 characters beside white space at both ends, which is dropped; no control characters, no bidirectional controls.
     #[schema(
         example = "Production Integration",
-        min_length = 1,
-        max_length = 255,
-        pattern = r"^[^\s\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]([^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*[^\s\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069])?$"
+        // White space; one that is neither that nor forbidden; and between two of those anything but what is forbidden.
+        pattern = r"^[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069 \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]([^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]{0,253}[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069 \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])?[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*$"
     )]
     name: String,
     #[schema(rename = "type")]
