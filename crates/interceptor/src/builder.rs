@@ -15,7 +15,7 @@ use crate::gatekey::{Gatekey, Handle, Leaving};
 use crate::limits::Limits;
 #[cfg(feature = "tls")]
 use crate::remote::Tls;
-use crate::remote::{CredentialError, Credentials, Endpoint, Remote};
+use crate::remote::{CredentialError, Credentials, Endpoint, Names, Remote};
 use crate::shared::Shared;
 use crate::{keeper, remote};
 
@@ -44,6 +44,7 @@ pub struct Builder {
     patience: Duration,
     grace: Duration,
     clock: Clock,
+    names: Names,
 }
 
 /// What is wrong with how it is to be connected: all of it at once.
@@ -72,6 +73,7 @@ impl Builder {
             patience: PATIENCE,
             grace: GRACE,
             clock: Clock::default(),
+            names: Names::default(),
         }
     }
 
@@ -137,6 +139,13 @@ impl Builder {
         self
     }
 
+    /// With names that the test gives addresses to.
+    #[cfg(test)]
+    pub(crate) fn names(mut self, names: Names) -> Self {
+        self.names = names;
+        self
+    }
+
     /// Connects. Returns at once: the servers need not be there yet, and [`Gatekey::leased`] waits for the first lease.
     ///
     /// # Errors
@@ -163,6 +172,7 @@ impl Builder {
         let remote = Remote::new(
             endpoints,
             credentials,
+            self.names,
             #[cfg(feature = "tls")]
             self.tls,
         );
@@ -206,7 +216,7 @@ impl Builder {
         };
         // A file that is not there is a mistake to be told at once; one that is gone later is trouble.
         let checked = credentials.and_then(|credentials| {
-            credentials.authorization(self.clock.moment())?;
+            credentials.authorization(self.clock.moment(), |_| {})?;
             Ok(credentials)
         });
         checked.map_err(|problem| problems.push(format!("credentials: {problem}"))).ok()

@@ -22,6 +22,13 @@ impl Remote {
         position: Option<Position>,
     ) -> Option<VerifyTokenResponse> {
         let patience = shared.limits.patience;
+        let authorization = match self.authorization(shared) {
+            Ok(authorization) => authorization,
+            Err(problem) => {
+                shared.trouble(&problem.to_string());
+                return None;
+            }
+        };
         let targets = self.targets(patience).await;
         let now = shared.clock.moment();
         let here = shared.lock().endpoint.clone();
@@ -30,6 +37,7 @@ impl Remote {
         let mut order: Vec<&Arc<Target>> =
             (0..targets.len()).map(|number| &targets[(begin + number) % targets.len()]).collect();
         order.sort_by_key(|target| target.is_shunned(now));
+        let mut reasons = Vec::new();
         for target in order {
             let request = VerifyTokenRequest {
                 credential: Some(Credential::TokenSha256(digest.0.to_vec())),
@@ -38,22 +46,20 @@ impl Remote {
             };
             let mut request = Request::new(request);
             request.set_timeout(patience);
-            match self.credentials.authorization(now) {
-                Ok(Some(authorization)) => {
-                    request.metadata_mut().insert("authorization", authorization);
-                }
-                Ok(None) => {}
-                Err(problem) => {
-                    shared.trouble(&problem.to_string());
-                    return None;
-                }
+            if let Some(authorization) = &authorization {
+                request.metadata_mut().insert("authorization", authorization.clone());
             }
             match timeout(patience, TokenServiceClient::new(target.channel()).verify_token(request)).await {
                 Ok(Ok(answer)) => return Some(answer.into_inner()),
-                Ok(Err(status)) => shared.trouble(&told(target, "VerifyToken", &status)),
-                Err(_) => shared.trouble(&format!("{}: VerifyToken: no answer in time", target.name)),
+                Ok(Err(status)) => reasons.push(told(target, "VerifyToken", &status)),
+                Err(_) => reasons.push(format!("{}: VerifyToken: no answer in time", target.name)),
             }
             target.shun(shared.clock.moment());
+        }
+        if !reasons.is_empty() {
+            // Whichever was asked first, it is the same trouble.
+            reasons.sort_unstable();
+            shared.trouble(&reasons.join("; "));
         }
         None
     }

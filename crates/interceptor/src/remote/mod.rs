@@ -4,6 +4,7 @@
 mod ask;
 mod credentials;
 mod endpoint;
+mod names;
 mod stream;
 mod target;
 #[cfg(feature = "tls")]
@@ -12,6 +13,9 @@ mod wire;
 
 pub(crate) use credentials::{CredentialError, Credentials};
 pub(crate) use endpoint::Endpoint;
+pub(crate) use names::Names;
+#[cfg(test)]
+pub(crate) use names::book;
 pub(crate) use stream::keep;
 pub(crate) use target::Remote;
 #[cfg(feature = "tls")]

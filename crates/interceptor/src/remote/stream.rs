@@ -1,6 +1,7 @@
 //! The stream: opened to one server after the other, with a Renew every fifth of a lease. It has a thread of its own, so
 //! that a busy service does not lose its lease.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,15 +48,27 @@ enum End {
 /// Until it is to leave, which it then says to the server.
 pub(crate) async fn keep(shared: Arc<Shared>, mut leaving: watch::Receiver<Leaving>) {
     let Some(remote) = shared.backend.remote() else { return };
+    streams(&shared, remote, &mut leaving).await;
+    // Wherever it was then, between two streams as well: who has left answers nothing from memory any more.
+    if *leaving.borrow() == Leaving::WithAWord {
+        shared.release();
+    }
+}
+
+/// One after the other, until it is to leave.
+async fn streams(shared: &Shared, remote: &Remote, leaving: &mut watch::Receiver<Leaving>) {
     // So that the holders of one service spread over the servers.
     let mut number = fastrand::usize(..);
     let mut failures: u32 = 0;
     loop {
-        let targets = remote.resolve(&shared).await;
+        let targets = tokio::select! {
+            () = left(leaving) => return,
+            targets = remote.resolve(shared) => targets,
+        };
         if targets.is_empty() {
             failures += 1;
         } else {
-            match session(&shared, remote, &targets[number % targets.len()], &mut leaving).await {
+            match session(shared, remote, &targets[number % targets.len()], leaving).await {
                 End::Left => return,
                 End::Again => continue,
                 End::Broken { was_leased } => {
@@ -67,9 +80,12 @@ pub(crate) async fn keep(shared: Arc<Shared>, mut leaving: watch::Receiver<Leavi
         }
         // Each server is tried once before the pauses grow.
         let round = u32::try_from(targets.len().max(1)).unwrap_or(u32::MAX);
+        if failures > 0 && failures.is_multiple_of(round) {
+            remote.forget();
+        }
         let longest = OPEN_AGAIN.saturating_mul(1 << (failures / round).min(16)).min(OPEN_AGAIN_LAST);
         tokio::select! {
-            () = left(&mut leaving) => return,
+            () = left(leaving) => return,
             () = sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)) => {}
         }
     }
@@ -88,7 +104,7 @@ async fn session(
     leaving: &mut watch::Receiver<Leaving>,
 ) -> End {
     let broken = End::Broken { was_leased: false };
-    let authorization = match remote.credentials.authorization(shared.clock.moment()) {
+    let authorization = match remote.authorization(shared) {
         Ok(authorization) => authorization,
         Err(problem) => {
             shared.trouble(&problem.to_string());
@@ -111,6 +127,7 @@ async fn session(
         }
     };
     let mut schedule = Schedule::new();
+    let mut refreshing = pin!(remote.refresh(shared));
     loop {
         tokio::select! {
             // A message that is here goes before a Renew that is due.
@@ -148,6 +165,7 @@ async fn session(
                 shared.renew();
                 schedule.asked();
             }
+            never = &mut refreshing => match never {},
         }
     }
 }
@@ -177,9 +195,9 @@ fn rotated(
     target: &Arc<Target>,
     used: Option<&MetadataValue<Ascii>>,
 ) -> bool {
-    let now = remote.credentials.authorization(shared.clock.moment());
     // What can't be read now may be in the middle of a rotation.
-    now.is_ok_and(|now| now.as_ref() != used) || remote.rotated(std::slice::from_ref(target))
+    remote.authorization(shared).is_ok_and(|now| now.as_ref() != used)
+        || remote.rotated(std::slice::from_ref(target))
 }
 
 /// The server ends the stream once it has read the Release.

@@ -1,6 +1,7 @@
 //! The addresses that the endpoints stand for, each with a connection of its own. Names are resolved again and again, to
 //! all their addresses, so that replicas may come and go.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,13 +9,14 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use gatekey_lease::Moment;
-use tokio::net::lookup_host;
 use tokio::sync::watch;
+use tokio::time::sleep;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint as Transport};
 
 #[cfg(feature = "tls")]
 use super::tls::{Material, Tls};
-use super::{Credentials, Endpoint};
+use super::{CredentialError, Credentials, Endpoint, Names};
 use crate::shared::Shared;
 
 /// How long names are taken for resolved.
@@ -29,7 +31,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// The servers.
 pub(crate) struct Remote {
     endpoints: Vec<Endpoint>,
-    pub(crate) credentials: Credentials,
+    credentials: Credentials,
+    names: Names,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
     targets: watch::Sender<Arc<[Arc<Target>]>>,
@@ -58,16 +61,26 @@ impl Remote {
     pub(crate) fn new(
         endpoints: Vec<Endpoint>,
         credentials: Credentials,
+        names: Names,
         #[cfg(feature = "tls")] tls: Option<Tls>,
     ) -> Self {
         Self {
             endpoints,
             credentials,
+            names,
             #[cfg(feature = "tls")]
             tls,
             targets: watch::Sender::new(Arc::new([])),
             resolved: Mutex::new(None),
         }
+    }
+
+    /// The `authorization` of a call that is made now.
+    pub(super) fn authorization(
+        &self,
+        shared: &Shared,
+    ) -> Result<Option<MetadataValue<Ascii>>, CredentialError> {
+        self.credentials.authorization(shared.clock.moment(), |problem| shared.trouble(&problem.to_string()))
     }
 
     /// All servers, once they are known: that is waited for no longer than this.
@@ -90,6 +103,25 @@ impl Remote {
         {
             return before;
         }
+        self.look_up(shared).await
+    }
+
+    /// None of them gave a lease: their names may stand for others by now.
+    pub(super) fn forget(&self) {
+        *self.resolved.lock().expect("nothing under this lock panics") = None;
+    }
+
+    /// Resolves the names again and again, so that questions find servers that came after the stream was opened.
+    pub(super) async fn refresh(&self, shared: &Shared) -> Infallible {
+        loop {
+            sleep(RESOLVED).await;
+            self.look_up(shared).await;
+        }
+    }
+
+    async fn look_up(&self, shared: &Shared) -> Arc<[Arc<Target>]> {
+        let before = Arc::clone(&self.targets.borrow());
+        let now = shared.clock.moment();
         #[cfg(feature = "tls")]
         let material = match self.tls.as_ref().map(Tls::read).transpose() {
             Ok(material) => material.map(Arc::new),
@@ -99,11 +131,13 @@ impl Remote {
             }
         };
         let mut targets: Vec<Arc<Target>> = Vec::new();
+        let mut resolved = Some(now);
         for endpoint in &self.endpoints {
-            let addresses: Vec<SocketAddr> = match lookup_host((endpoint.host.as_str(), endpoint.port)).await
-            {
-                Ok(addresses) => addresses.collect(),
+            let addresses: Vec<SocketAddr> = match self.names.addresses(endpoint).await {
+                Ok(addresses) => addresses,
                 Err(cause) => {
+                    // To be tried again with the next stream.
+                    resolved = None;
                     shared.trouble(&format!("{endpoint} can't be resolved: {cause}"));
                     before
                         .iter()
@@ -132,7 +166,7 @@ impl Remote {
                 }
             }
         }
-        *self.resolved.lock().expect("nothing under this lock panics") = Some(now);
+        *self.resolved.lock().expect("nothing under this lock panics") = resolved;
         let targets: Arc<[Arc<Target>]> = targets.into();
         self.targets.send_replace(Arc::clone(&targets));
         targets
@@ -208,3 +242,6 @@ impl fmt::Debug for Target {
         f.write_str(&self.name)
     }
 }
+
+#[cfg(test)]
+mod tests;

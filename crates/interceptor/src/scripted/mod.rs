@@ -3,6 +3,7 @@
 pub(crate) mod script;
 #[cfg(feature = "tls")]
 mod tls;
+mod trouble;
 
 use std::time::Duration;
 

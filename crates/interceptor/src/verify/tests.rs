@@ -12,7 +12,7 @@ use crate::builder::start;
 use crate::clock::Clock;
 use crate::fake::World;
 use crate::limits::Limits;
-use crate::remote::{Credentials, Endpoint, Remote};
+use crate::remote::{Credentials, Endpoint, Names, Remote};
 use crate::scripted::script::{ROOMY, Script};
 use crate::{FakeGatekey, TokenType};
 
@@ -40,6 +40,7 @@ async fn a_flight_that_panics_keeps_nobody_waiting() {
     let remote = Remote::new(
         vec![Endpoint::parse(&format!("http://{}", script.address)).expect("good")],
         Credentials::given("a.jwt").expect("good"),
+        Names::default(),
         #[cfg(feature = "tls")]
         None,
     );

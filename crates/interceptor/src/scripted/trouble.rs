@@ -1,0 +1,126 @@
+//! Servers that are not there, names that can't be resolved, and what is told of it.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use super::*;
+use crate::remote::Names;
+use crate::remote::book::{Book, Entry};
+
+/// Where nobody listens.
+fn gone() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port")
+}
+
+/// An interceptor that knows its server by a name.
+fn named(book: &Arc<Book>, clock: &Clock) -> Gatekey {
+    let builder = Gatekey::builder(["http://gatekey:1"]).bearer("a.jwt");
+    builder.clock(clock.clone()).names(Names::Book(Arc::clone(book))).connect().expect("good settings")
+}
+
+async fn cannot_tell(gatekey: &Gatekey) {
+    let checked = gatekey.verify(&value(), Rule::Batch).await;
+    assert_eq!(checked.expect_err("nobody is there"), Refusal::Unverifiable);
+}
+
+#[tokio::test]
+async fn what_alternates_is_told_once() {
+    let endpoints = [gone(), gone()].map(|address| format!("http://{address}"));
+    let gatekey = Gatekey::builder(endpoints).bearer("a.jwt").connect().expect("good settings");
+    let mut events = gatekey.events();
+    for _ in 0..20 {
+        cannot_tell(&gatekey).await;
+    }
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        let Event::Trouble { what } = event else { panic!("{event:?}") };
+        assert!(!told.contains(&what), "twice: {what}");
+        told.push(what);
+    }
+    let both = told.iter().filter(|what| what.matches("VerifyToken").count() == 2).count();
+    assert_eq!(both, 1, "all servers in one line: {told:?}");
+}
+
+#[tokio::test]
+async fn trouble_is_over_once_a_server_answers() {
+    let (mut script, mut stream, gatekey) = leased().await;
+    for ends in ["an answer", "a grant"] {
+        let check = check(&gatekey, &value());
+        script.question().await.1.send(Err(Status::internal("once"))).expect("it waits");
+        check.await.expect("no panic").expect_err("cannot tell");
+        assert!(gatekey.health().trouble.is_some());
+        if ends == "an answer" {
+            checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
+        } else {
+            gatekey.shared().renew();
+            let id = stream.renew(1).await;
+            stream.grant(id);
+            revoke(&stream, 1, &value());
+            acks(&mut stream, 1).await;
+        }
+        assert_eq!(gatekey.health().trouble, None, "{ends}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_again_once_all_its_servers_failed() {
+    let mut script = Script::start().await;
+    let book = Arc::new(Book::default());
+    book.write("gatekey", Entry::At(gone()));
+    let gatekey = named(&book, &Clock::default());
+    book.looks.subscribe().wait_for(|looks| *looks > 0).await.expect("it is there");
+    book.write("gatekey", Entry::At(script.address));
+    // Not the 30 seconds for which a name is taken for resolved.
+    let mut stream = timeout(Duration::from_secs(20), script.stream()).await.expect("soon");
+    stream.lease().await;
+    timeout(ROOMY, gatekey.leased()).await.expect("in time");
+}
+
+#[tokio::test]
+async fn who_leaves_between_two_streams_gives_its_lease_up_as_well() {
+    let mut script = Script::start().await;
+    let (book, clock) = (Arc::new(Book::default()), Clock::default());
+    book.write("gatekey", Entry::At(script.address));
+    let gatekey = named(&book, &clock);
+    let mut stream = script.stream().await;
+    stream.lease().await;
+    timeout(ROOMY, gatekey.leased()).await.expect("in time");
+    // The name is looked up before the next stream, and nobody says anything.
+    book.write("gatekey", Entry::Hangs);
+    clock.advance(Duration::from_secs(31));
+    drop(stream);
+    timeout(ROOMY, book.looks.subscribe().wait_for(|looks| *looks > 1))
+        .await
+        .expect("in time")
+        .expect("there");
+    assert!(gatekey.health().is_leased(), "no other stream has ended it");
+    gatekey.shutdown().await;
+    assert!(!gatekey.health().is_leased());
+}
+
+#[tokio::test]
+async fn a_flood_does_not_keep_guarded_tokens_from_their_end() {
+    let mut script = Script::start().await;
+    let builder = Gatekey::builder([format!("http://{}", script.address)]).bearer("a.jwt");
+    let builder = builder.max_verifications(1).verify_timeout(ROOMY);
+    let gatekey = builder.connect().expect("good settings");
+    let mut stream = script.stream().await;
+    stream.lease().await;
+    timeout(ROOMY, gatekey.leased()).await.expect("in time");
+    let guarded_value = value();
+    let token = checked(&mut script, &gatekey, &guarded_value, Verdict::Active).await.expect("good");
+    let guard = tokio::spawn(token.revoked());
+    guarded(&gatekey).await;
+    // The limit is used up for as long as this question has no answer.
+    let flood = check(&gatekey, &value());
+    let question = script.question().await;
+    stream.reset(2, 7);
+    let id = stream.renew(2).await;
+    stream.grant(id);
+    let anew = script.question().await;
+    assert_eq!(anew.0.credential, Some(Credential::TokenSha256(digest(&guarded_value))));
+    reply(anew, Verdict::Unknown);
+    assert_eq!(guard.await.expect("no panic"), Ended::Revoked);
+    reply(question, Verdict::Active);
+    flood.await.expect("no panic").expect("good");
+}
