@@ -142,6 +142,10 @@ export class Stack {
     const { chromium } = await load('playwright-core');
     const browser = await chromium.launch({
       executablePath: process.env.CHROMIUM,
+      // It ends when its pipe does; with these handlers, this process would not.
+      handleSIGHUP: false,
+      handleSIGINT: false,
+      handleSIGTERM: false,
       args: [...BROWSER, `--host-resolver-rules=${rules}`],
     });
     this.#runs({ stop: () => browser.close() });
