@@ -19,7 +19,7 @@ pub struct Health {
     pub guarded_tokens: usize,
     /// How many verifications are under way.
     pub verifying: usize,
-    /// What went wrong last; nothing once there is a lease again.
+    /// What went wrong last; nothing once a server has granted a lease, or answered under one.
     pub trouble: Option<Arc<str>>,
 }
 
