@@ -37,7 +37,11 @@ async function call(method, path, fallback, request = {}) {
     const why = error.name === "TimeoutError" ? "The server did not answer in time" : "The server can't be reached";
     throw new Failure("unknown", `${fallback}\n${why}`);
   }
-  if (response.type === "opaqueredirect" || response.status === 401) throw sessionEnded();
+  if (response.type === "opaqueredirect" || response.status === 401) {
+    // Nobody reads it: the connection is free for others.
+    response.body?.cancel();
+    throw sessionEnded();
+  }
   if (!response.ok) throw await failure(response, fallback);
   if (response.status === 204) return null;
   try {

@@ -12,6 +12,11 @@ const instant = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyl
 /** Tells other tabs that the list has changed, and nothing else. */
 const tabs = new BroadcastChannel("gatekey");
 
+/** The row to copy. Blanks between its elements would be half of the nodes of a long list. */
+const blankRow = copyOf("row");
+const texts = document.createNodeIterator(blankRow, NodeFilter.SHOW_TEXT);
+for (let text = texts.nextNode(); text; text = texts.nextNode()) if (text.data.trim() === "") text.remove();
+
 let tokens = [];
 let mayDelete = false;
 /** Something has changed while a dialog was open. */
@@ -23,7 +28,9 @@ async function load() {
   const mine = ++loads;
   isStale = false;
   try {
-    const [roles, listed] = await Promise.all([api.roles(), api.list()]);
+    // One after the other: what stands in front may have to renew a session first, and some issuers let it do so only once.
+    const roles = await api.roles();
+    const listed = await api.list();
     if (mine !== loads) return;
     toasts.signedIn();
     mayDelete = roles.includes("admin") || roles.includes("developer");
@@ -80,7 +87,7 @@ function mark(element, token, now) {
 }
 
 function row(token) {
-  const element = copyOf("row");
+  const element = blankRow.cloneNode(true);
   const [id, name, key, type, expires, actions] = element.children;
   element.dataset.id = token.id;
   id.textContent = token.id;

@@ -93,13 +93,13 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "URL", env = "GATEKEY_HOME_URL")]
     pub(crate) home_url: Option<String>,
 
-    /// A link at the end of the page, as in "API documentation=https://docs.example.com"; may be given several
+    /// A link at the end of the page, as in `Docs=https://docs.example.com`; may be given several
     /// times. In the environment, one.
     #[arg(long = "next-step", value_name = "TEXT=URL", env = "GATEKEY_NEXT_STEP")]
     #[serde(rename = "next-step")]
     pub(crate) next_steps: Vec<String>,
 
-    /// An origin whose pages may call the REST API, as in https://admin.example.com; may be given several times.
+    /// An origin whose pages may call the REST API, as in `https://admin.example.com`; may be given several times.
     /// In the environment, one. [default: none]
     #[arg(long = "cors-origin", value_name = "ORIGIN", env = "GATEKEY_CORS_ORIGIN")]
     #[serde(rename = "cors-origin")]
