@@ -17,6 +17,10 @@ const blankRow = copyOf("row");
 const texts = document.createNodeIterator(blankRow, NodeFilter.SHOW_TEXT);
 for (let text = texts.nextNode(); text; text = texts.nextNode()) if (text.data.trim() === "") text.remove();
 
+/** So many rows fill any screen. They are drawn before the others are made. */
+const FIRST_ROWS = 60;
+const DRAWN_AFTER = 30;
+
 let tokens = [];
 let mayDelete = false;
 /** Something has changed while a dialog was open. */
@@ -36,7 +40,13 @@ async function load() {
     mayDelete = roles.includes("admin") || roles.includes("developer");
     add.hidden = !roles.includes("developer");
     tokens = listed;
-    show();
+    if (grid.hidden && tokens.length > FIRST_ROWS) {
+      show(tokens.slice(0, FIRST_ROWS));
+      await new Promise((resolve) => setTimeout(resolve, DRAWN_AFTER));
+      // Refused meanwhile; or loaded again, and then these are the newest.
+      if (grid.hidden) return;
+    }
+    show(tokens);
   } catch (failure) {
     if (mine === loads) fail(failure);
   }
@@ -63,7 +73,7 @@ function fail(failure) {
 }
 
 /** Tokens never change: a row that is there stays, with its focus, its selection and its check mark. */
-function show() {
+function show(tokens) {
   const old = new Map(Array.from(rows.children, (element) => [element.dataset.id, element]));
   const shown = tokens.map((token) => old.get(String(token.id)) ?? row(token));
   const kept = new Set(shown);
