@@ -74,6 +74,9 @@ async fn in_development_mode_people_choose_who_they_are() {
     }
     assert!(!policy.contains("unsafe"));
     assert_eq!(headers["cache-control"], "no-store");
+    let (_, headers, _) = get(&server, "/", &[("cookie", &session), ("accept-encoding", "gzip")]).await;
+    assert_eq!(headers["content-encoding"], "gzip");
+    assert_eq!(headers["content-type"], "text/html; charset=utf-8");
     let (_, _, user) = get(&server, "/api/v3/user", &[("cookie", &session)]).await;
     assert_eq!(user, r#"{"result":{"roles":[{"value":"developer"},{"value":"admin"}]}}"#);
 

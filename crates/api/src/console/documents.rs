@@ -1,8 +1,10 @@
 //! The HTML documents: templates with a few places that are filled, and the policy that browsers hold them to.
 
+use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::assets::{accepts_gzip, gzip};
 use crate::http::Settings;
 
 const PAGE: &str = include_str!("../../console/index.html");
@@ -15,6 +17,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 pub(super) struct Documents {
     page: String,
+    /// The same, compressed: it holds nothing secret whose length could tell.
+    zipped_page: Bytes,
     sign_in: String,
     notice: String,
     pub(super) is_development: bool,
@@ -41,11 +45,18 @@ impl Documents {
         let page = fill(&placed(PAGE), &[("home", home), ("development", development)]);
         // Markup already.
         let page = page.replace("{{next_steps}}", &next_steps);
-        Self { page, sign_in: placed(SIGN_IN), notice: placed(NOTICE), is_development }
+        let zipped_page = gzip(page.as_bytes());
+        Self { page, zipped_page, sign_in: placed(SIGN_IN), notice: placed(NOTICE), is_development }
     }
 
-    pub(super) fn page(&self) -> Response {
-        document(StatusCode::OK, self.page.clone())
+    pub(super) fn page(&self, headers: &HeaderMap) -> Response {
+        let vary = [(header::VARY, "accept-encoding, authorization, cookie")];
+        if accepts_gzip(headers) {
+            let gzip = [(header::CONTENT_ENCODING, "gzip")];
+            (vary, gzip, document(StatusCode::OK, self.zipped_page.clone())).into_response()
+        } else {
+            (vary, document(StatusCode::OK, self.page.clone())).into_response()
+        }
     }
 
     pub(super) fn notice(&self, status: StatusCode, notice: &Notice) -> Response {
@@ -67,7 +78,7 @@ impl Documents {
     }
 }
 
-fn document(status: StatusCode, html: String) -> Response {
+fn document(status: StatusCode, html: impl IntoResponse) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
