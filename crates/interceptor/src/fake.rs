@@ -18,6 +18,8 @@ use crate::limits::Limits;
 
 /// Longer than any test.
 const TTL: Duration = Duration::from_hours(24 * 365 * 100);
+/// More than a test has; a large cache takes its time to go.
+const TOKENS: usize = 4_096;
 const YEAR: Duration = Duration::from_hours(24 * 365);
 
 /// Stands in for Gatekey in a test of a service that uses this crate.
@@ -111,7 +113,7 @@ impl FakeGatekey {
     /// If the operating system gives no threads.
     #[must_use]
     pub fn start() -> Self {
-        Self::with_capacity(100_000)
+        Self::with_capacity(TOKENS)
     }
 
     /// One whose cache holds so many tokens.
@@ -129,7 +131,7 @@ impl FakeGatekey {
     /// If the operating system gives no threads.
     #[must_use]
     pub fn limited(verifications_per_second: NonZeroU32) -> Self {
-        Self::with(100_000, Some(verifications_per_second))
+        Self::with(TOKENS, Some(verifications_per_second))
     }
 
     fn with(capacity: usize, rate: Option<NonZeroU32>) -> Self {

@@ -15,6 +15,8 @@ pub use process::HolderProcess;
 
 use call::Service;
 
+const CACHED_TOKENS: usize = 4_096;
+
 /// What became of a request with a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -69,7 +71,10 @@ impl HolderStart {
     /// If it does not start.
     #[must_use]
     pub fn start(&self) -> TestHolder {
-        let gatekey = Gatekey::builder(self.endpoints()).bearer(&self.jwt).connect().expect("good settings");
+        // As many as a test has tokens: to drop a slot of the cache costs a look at every thread of the process, of which a
+        // fleet has a hundred.
+        let builder = Gatekey::builder(self.endpoints()).bearer(&self.jwt).capacity(CACHED_TOKENS);
+        let gatekey = builder.connect().expect("good settings");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("bound");
