@@ -107,7 +107,7 @@ impl World {
 }
 
 impl FakeGatekey {
-    /// One without tokens, and with a lease.
+    /// One without tokens, and with a lease. Its cache holds 4,096.
     ///
     /// # Panics
     /// If the operating system gives no threads.

@@ -34,7 +34,7 @@ async fn cached(fake: &FakeGatekey) -> HeaderMap {
 
 #[tokio::test]
 async fn a_hit_allocates_nothing() {
-    let fake = FakeGatekey::start();
+    let fake = FakeGatekey::with_capacity(2 * TOKENS);
     let gatekey = fake.gatekey();
     hit(&gatekey, &cached(&fake).await);
     let mut all = Vec::new();
