@@ -3,9 +3,16 @@
 use std::path::PathBuf;
 
 /// Messages that carry a token value: they must not get a derived `Debug`.
-const WITH_TOKEN_VALUE: [&str; 2] = ["gatekey.v1.CreateTokenResponse", "gatekey.v1.VerifyTokenRequest"];
+const WITH_TOKEN_VALUE: [&str; 5] = [
+    "envoy.config.core.v3.HeaderValue",
+    "envoy.service.auth.v3.AttributeContext.HttpRequest",
+    "gatekey.v1.CreateTokenResponse",
+    "gatekey.v1.VerifyTokenRequest",
+    "gatekey.v1.VerifyTokenRequest.credential",
+];
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
+    "proto/envoy/service/auth/v3/external_auth.proto",
     "proto/gatekey/v1/error_reason.proto",
     "proto/gatekey/v1/revocation_service.proto",
     "proto/gatekey/v1/token.proto",
@@ -30,7 +37,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build_transport(false)
         .skip_protoc_run()
         .skip_debug(WITH_TOKEN_VALUE.map(|message| format!(".{message}")))
-        .skip_debug([".gatekey.v1.VerifyTokenRequest.credential"])
         .compile_protos(&FILES, &["proto"])?;
     Ok(())
 }

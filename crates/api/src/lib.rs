@@ -9,6 +9,7 @@ mod connections;
 mod console;
 mod convert;
 mod error;
+mod gateway;
 pub mod grpc;
 pub mod http;
 mod loopback;
@@ -18,4 +19,5 @@ mod rest;
 
 pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksSource};
 pub use error::{ApiError, DOMAIN, FieldError};
+pub use gateway::Gateways;
 pub use readiness::{Phase, Readiness};

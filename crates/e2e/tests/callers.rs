@@ -1,6 +1,9 @@
 //! Who may call what: every RPC of the descriptor set, every role, and every kind of bad credentials.
 
 use gatekey_e2e::{Client, Raw, Server, Start, TestIssuer, reason};
+use gatekey_proto::envoy::service::auth::v3::CheckRequest;
+use gatekey_proto::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use gatekey_proto::envoy::service::auth::v3::check_response::HttpResponse;
 use gatekey_proto::v1::{CreateTokenRequest, TokenType};
 use prost::Message;
 use prost_types::FileDescriptorSet;
@@ -10,6 +13,8 @@ use tonic::{Code, Request, Status};
 
 /// The services that anyone may call. The list may only shrink.
 const PUBLIC: [&str; 1] = ["grpc.health.v1.Health"];
+/// The service of gateways, who are refused in words that they can hand on; `one_decision.rs` has its table.
+const FOR_GATEWAYS: &str = "envoy.service.auth.v3.Authorization";
 
 /// A server that trusts one issuer, and the issuer.
 struct Setting {
@@ -50,6 +55,14 @@ async fn call(client: &Client, path: &str) -> Result<(), Status> {
     grpc.streaming(request, path, Raw).await.map(|_| ())
 }
 
+async fn refused_gateway(client: &Client) {
+    let request = client.request(CheckRequest::default());
+    let answer =
+        AuthorizationClient::new(client.channel()).check(request).await.expect("an answer").into_inner();
+    let Some(HttpResponse::DeniedResponse(denied)) = answer.http_response else { panic!("it is refused") };
+    assert_eq!(denied.status.expect("a status").code, 503);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rpc_is_public_or_refuses_strangers_and_callers_without_a_role() {
     let Setting { issuer, server, _folder } = setting();
@@ -60,6 +73,13 @@ async fn every_rpc_is_public_or_refuses_strangers_and_callers_without_a_role() {
         if PUBLIC.contains(&service.as_str()) {
             continue;
         }
+        if service == FOR_GATEWAYS {
+            for client in [&stranger, &nobody] {
+                refused_gateway(client).await;
+            }
+            checked += 1;
+            continue;
+        }
         let status = call(&stranger, &path).await.expect_err("strangers are refused");
         let said = (status.code(), reason(&status));
         assert_eq!(said, (Code::Unauthenticated, "gatekey/CREDENTIALS_MISSING".to_owned()), "{path}");
@@ -68,7 +88,7 @@ async fn every_rpc_is_public_or_refuses_strangers_and_callers_without_a_role() {
         assert_eq!(said, (Code::PermissionDenied, "gatekey/ROLE_REQUIRED".to_owned()), "{path}");
         checked += 1;
     }
-    assert_eq!(checked, 5, "TokenService has four methods and RevocationService one");
+    assert_eq!(checked, 6, "TokenService has four methods, RevocationService and Authorization one each");
     let unknown = call(&stranger, "/gatekey.v1.TokenService/NoSuchMethod").await.expect_err("refused");
     assert_eq!(unknown.code(), Code::Unauthenticated, "what is unknown is not public");
 }

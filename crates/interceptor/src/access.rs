@@ -4,23 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use gatekey_access::{Refusal, Rule};
 use gatekey_model::TokenType;
 use http::Method;
-
-use crate::Refusal;
-
-/// What a route asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Rule {
-    /// A batch token.
-    Batch,
-    /// A realtime token.
-    Realtime,
-    /// A token of any type.
-    Any,
-    /// Nothing: health checks, say. The handler sees no [`VerifiedToken`](crate::VerifiedToken), whatever was sent.
-    Public,
-}
 
 /// Which token each route asks for. A route without a rule is refused.
 ///
@@ -218,15 +204,6 @@ impl From<TokenType> for Access {
         match kind {
             TokenType::Batch => Self::batch(),
             TokenType::Realtime => Self::realtime(),
-        }
-    }
-}
-
-impl From<TokenType> for Rule {
-    fn from(kind: TokenType) -> Self {
-        match kind {
-            TokenType::Batch => Self::Batch,
-            TokenType::Realtime => Self::Realtime,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatekey_access::presented;
 use gatekey_lease::Digest;
 use gatekey_model::PresentedToken;
 use http::HeaderMap;
@@ -14,7 +15,7 @@ use crate::layer::Found;
 use crate::shared::Shared;
 use crate::token::fits;
 use crate::verify::Asked;
-use crate::{Access, Builder, Event, GatekeyLayer, Health, Refusal, Rule, Stats, VerifiedToken, bearer};
+use crate::{Access, Builder, Event, GatekeyLayer, Health, Refusal, Rule, Stats, VerifiedToken};
 
 /// How long the threads of an interceptor are waited for when it shuts down.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -111,7 +112,7 @@ impl Gatekey {
     /// Why it was refused.
     #[inline]
     pub fn check_cached(&self, headers: &HeaderMap, rule: Rule) -> Result<Option<VerifiedToken>, Refusal> {
-        match self.hit(&bearer::presented(headers)?, rule) {
+        match self.hit(&presented(headers)?, rule) {
             Ok(hit) => hit.map(Some),
             Err(_) => Ok(None),
         }
@@ -120,7 +121,7 @@ impl Gatekey {
     /// The check of a request's headers; a future for what is not in memory.
     #[inline]
     pub(crate) fn find(&self, headers: &HeaderMap, rule: Rule) -> Result<Found, Refusal> {
-        let found = bearer::presented(headers).and_then(|presented| self.look(&presented, rule));
+        let found = presented(headers).and_then(|presented| self.look(&presented, rule));
         found.inspect_err(|refusal| self.count_refusal(*refusal))
     }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use gatekey_access::{hide, is_identity};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response};
 use pin_project_lite::pin_project;
@@ -12,8 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::{Guard, Protocol, RequestBody, ResponseBody};
-use crate::refusal::is_identity;
-use crate::{Access, Gatekey, Refusal, Rule, VerifiedToken, bearer};
+use crate::{Access, Gatekey, Refusal, Rule, VerifiedToken};
 
 /// Puts the check of API tokens in front of a service: see [`Gatekey::layer`].
 #[derive(Clone, Debug)]
@@ -226,7 +226,7 @@ fn admit<B>(
     if strip {
         request.headers_mut().remove(AUTHORIZATION);
     } else {
-        bearer::hide(request.headers_mut());
+        hide(request.headers_mut());
     }
     request.extensions_mut().insert(token.clone());
     let guard = Guard::new(token.revoked(), protocol);
@@ -252,10 +252,10 @@ fn protocol<B>(request: &Request<B>) -> Protocol {
 
 /// A client can't say who it is by the headers in which gateways do.
 fn remove_identity(headers: &mut HeaderMap) {
-    if !headers.keys().any(is_identity) {
+    if !headers.keys().any(|name| is_identity(name.as_str())) {
         return;
     }
-    let forged: Vec<_> = headers.keys().filter(|name| is_identity(name)).cloned().collect();
+    let forged: Vec<_> = headers.keys().filter(|name| is_identity(name.as_str())).cloned().collect();
     for name in forged {
         headers.remove(name);
     }

@@ -59,7 +59,6 @@
 
 mod access;
 mod backend;
-mod bearer;
 mod body;
 mod builder;
 mod cache;
@@ -80,7 +79,6 @@ mod layer;
 mod limits;
 #[cfg(test)]
 mod listening;
-mod refusal;
 mod remote;
 #[cfg(test)]
 mod scripted;
@@ -89,7 +87,7 @@ mod token;
 mod told;
 mod verify;
 
-pub use access::{Access, InvalidAccess, Rule};
+pub use access::{Access, InvalidAccess};
 pub use body::{BoxError, RequestBody, ResponseBody};
 pub use builder::{Builder, ConfigError};
 pub use counters::Stats;
@@ -99,11 +97,11 @@ pub use extract::RequestExt;
 #[cfg(any(test, feature = "test-util"))]
 pub use fake::{FakeGatekey, FakeToken};
 pub use gatekey::Gatekey;
+pub use gatekey_access::{Refusal, Rule};
 pub use gatekey_model::TokenType;
 pub use guard::{Ended, Revoked};
 pub use health::{Event, Health};
 pub use layer::{GatekeyLayer, GatekeyService, ResponseFuture};
-pub use refusal::Refusal;
 #[cfg(feature = "tls")]
 pub use remote::Tls;
 pub use token::VerifiedToken;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gatekey_model::TokenType;
+use gatekey_access::decide;
+use gatekey_model::{TokenType, Verdict};
 
 use crate::guard::Revoked;
 use crate::known::Known;
@@ -97,15 +98,10 @@ impl VerifiedToken {
     }
 }
 
-/// Whether a good token is one that the rule asks for.
+/// Whether a good token, one that has not expired, is one that the rule asks for.
 #[inline]
 pub(crate) fn fits(known: &Known, rule: Rule) -> Result<(), Refusal> {
-    let required = match rule {
-        Rule::Batch => TokenType::Batch,
-        Rule::Realtime => TokenType::Realtime,
-        Rule::Any | Rule::Public => return Ok(()),
-    };
-    if known.kind == required { Ok(()) } else { Err(Refusal::WrongType(required)) }
+    decide(Verdict::on_live(false, known.kind, rule.required()), rule)
 }
 
 impl fmt::Debug for VerifiedToken {

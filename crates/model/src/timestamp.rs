@@ -14,6 +14,9 @@ const MICROS: i64 = 1_000_000;
 const RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200 * MICROS..=253_402_300_799 * MICROS + 999_999;
 
 impl Timestamp {
+    /// The last moment of the year 9999.
+    pub const MAX: Self = Self(*RANGE.end());
+
     /// The moment so many microseconds after 1970 began, if it lies in the years 0 to 9999.
     #[must_use]
     pub fn from_unix_micros(micros: i64) -> Option<Self> {

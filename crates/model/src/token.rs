@@ -44,9 +44,16 @@ impl Verdict {
     /// The verdict on a token that exists and was not deleted.
     #[must_use]
     pub fn on(token: &Token, required: Option<TokenType>, now: Timestamp) -> Self {
-        if now >= token.expires {
+        Self::on_live(now >= token.expires, token.kind, required)
+    }
+
+    /// The verdict on a token that was not deleted, from what of it matters.
+    #[inline]
+    #[must_use]
+    pub fn on_live(expired: bool, kind: TokenType, required: Option<TokenType>) -> Self {
+        if expired {
             Self::Expired
-        } else if required.is_some_and(|required| required != token.kind) {
+        } else if required.is_some_and(|required| required != kind) {
             Self::WrongType
         } else {
             Self::Active

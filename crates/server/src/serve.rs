@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatekey_api::{Authenticator, Phase, Readiness, grpc, http};
+use gatekey_api::{Authenticator, Gateways, Phase, Readiness, grpc, http};
 use gatekey_core::{Revocations, Role, Store, SystemClock, Tokens};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -53,6 +53,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let http_router = http::router(http::Surface {
         tokens: surface.tokens.clone(),
         authenticator: Arc::clone(&surface.authenticator),
+        gateways: surface.gateways.clone(),
         readiness: readiness.clone(),
         settings: config.http.clone(),
         development: dev_key.clone().map(|key| sign_in(key, http_addr.port())),
@@ -139,14 +140,18 @@ async fn surface(
     let authenticator = Authenticator::new(issuers, clock.clone())
         .await
         .map_err(|cause| crate::config::ConfigError::one(format!("--jwks: {cause}")))?;
+    let authenticator = Arc::new(authenticator);
+    let only_local = config.is_development();
+    let gateways = Gateways::new(Arc::clone(&authenticator), &config.gateway_peers, only_local);
     let token_settings =
         gatekey_core::Settings { prefix: config.prefix.clone(), tokens_per_tenant: config.tokens_per_tenant };
     Ok(grpc::Surface {
         tokens: Tokens::new(store, clock, token_settings, revocations.clone()),
         revocations,
-        authenticator: Arc::new(authenticator),
+        authenticator,
+        gateways,
         readiness: Readiness::new(Phase::Serving),
-        only_local: config.is_development(),
+        only_local,
     })
 }
 

@@ -11,24 +11,31 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// One for the whole process, as the log is.
 static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals { second: None });
+/// The same for what gateways ask: their clients must not hide strangers.
+static GATEWAYS: Mutex<Refusals> = Mutex::new(Refusals { second: None });
 
 /// Logs that a stranger was refused, unless too many are.
 pub(crate) fn log(error: &ApiError) {
-    log_refusal(&REFUSALS, error);
+    log_refusal(&REFUSALS, "not authenticated", error.reason_name(), error.message());
 }
 
-/// Logs that a stranger was refused. Reasons and messages are the server's own texts: nothing of what the
+/// Logs why a gateway got no decision about a token, unless that is said too often.
+pub(crate) fn log_gateway(reason: &'static str, message: &'static str) {
+    log_refusal(&GATEWAYS, "no decision for a gateway", reason, message);
+}
+
+/// Logs that somebody was refused. Reasons and messages are the server's own texts: nothing of what a
 /// stranger sent is among them.
-fn log_refusal(refusals: &'static Mutex<Refusals>, error: &ApiError) {
+fn log_refusal(refusals: &'static Mutex<Refusals>, what: &'static str, reason: &str, message: &str) {
     let now = Instant::now();
     let (more, treatment) = {
         let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
         (refusals.close(now), refusals.note(now))
     };
-    log_more(more);
+    log_more(what, more);
     match treatment {
         Treatment::Write => {
-            tracing::info!(reason = error.reason_name(), message = error.message(), "not authenticated");
+            tracing::info!(reason, message, "{what}");
         }
         Treatment::Count => {}
         Treatment::CountFirst { left } => {
@@ -36,15 +43,15 @@ fn log_refusal(refusals: &'static Mutex<Refusals>, error: &ApiError) {
             tokio::spawn(async move {
                 tokio::time::sleep(left).await;
                 let more = refusals.lock().unwrap_or_else(PoisonError::into_inner).close(Instant::now());
-                log_more(more);
+                log_more(what, more);
             });
         }
     }
 }
 
-fn log_more(more: u64) {
+fn log_more(what: &'static str, more: u64) {
     if more > 0 {
-        tracing::info!(more, "not authenticated: as many more in the same second");
+        tracing::info!(more, "{what}: as many more in the same second");
     }
 }
 
@@ -160,7 +167,8 @@ mod tests {
         REFUSALS.lock().expect("nobody panics with it").second =
             Some(Second { began: hour_ahead, lines: 0, more: 0 });
         for _ in 0..15 {
-            log_refusal(&REFUSALS, &ApiError::new(ErrorReason::CredentialsMissing));
+            let error = ApiError::new(ErrorReason::CredentialsMissing);
+            log_refusal(&REFUSALS, "not authenticated", error.reason_name(), error.message());
         }
         let of_the_door = || log.of("gatekey_api::auth::refusals");
         let line = r#"reason="CREDENTIALS_MISSING" message="no credentials: "#;

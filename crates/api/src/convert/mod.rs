@@ -2,6 +2,8 @@
 //!
 //! What comes out of here is valid; what is wrong with a request is said all at once.
 
+pub(crate) mod ext_authz;
+pub(crate) mod forward_auth;
 pub(crate) mod json;
 
 use std::time::Duration;

@@ -13,12 +13,14 @@ use axum::response::Response;
 use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, TryFutureExt};
 use gatekey_core::Caller;
+use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use super::{authenticate, complete, deadline, public_streams};
+use super::{authenticate, authorization, complete, deadline, public_streams};
 use crate::call_id::{Identified, KnownPaths};
-use crate::{ApiError, Authenticator, Readiness, loopback};
+use crate::gateway::Peer;
+use crate::{ApiError, Authenticator, Gateways, Readiness, loopback};
 
 /// What it takes to let a call in.
 pub(super) struct Door {
@@ -26,6 +28,7 @@ pub(super) struct Door {
     /// Whether only local callers are answered.
     pub(super) only_local: bool,
     pub(super) authenticator: Arc<Authenticator>,
+    pub(super) gateways: Gateways,
     pub(super) readiness: Readiness,
 }
 
@@ -107,6 +110,14 @@ fn answer_in_time(
 
 impl Door {
     fn admit(&self, request: &mut Request) -> Admission {
+        if is_question(request) {
+            // A gateway proves itself in its own ways, and is told in its own words if it does not.
+            let proof = self.gateways.known(peer(request), request.uri(), request.headers());
+            return proof.map_or(Admission::Unknown, |proof| {
+                request.extensions_mut().insert(proof);
+                Admission::Admitted
+            });
+        }
         if self.only_local
             && let Err(refusal) = loopback::check(request.uri(), request.headers())
         {
@@ -126,11 +137,25 @@ impl Door {
     }
 }
 
+/// Whether a gateway asks.
+fn is_question(request: &Request) -> bool {
+    request.uri().path().starts_with(authorization::PATHS)
+}
+
+fn peer(request: &Request) -> Peer {
+    Peer::of(request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr))
+}
+
 /// Finds out who calls before the call is let in.
 async fn introduce<S>(door: Arc<Door>, mut request: Request, mut inner: S) -> Result<Response, Infallible>
 where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
+    if is_question(&request) {
+        let proof = door.gateways.over_grpc(peer(&request), request.uri(), request.headers()).await;
+        request.extensions_mut().insert(proof);
+        return inner.call(request).await;
+    }
     let caller: Result<Arc<Caller>, ApiError> =
         authenticate::caller(&door.authenticator, request.headers()).await;
     match caller {

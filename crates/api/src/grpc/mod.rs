@@ -1,8 +1,9 @@
-//! The gRPC port: `TokenService`, `RevocationService`, health and reflection.
+//! The gRPC port: `TokenService`, `RevocationService`, Envoy's `Authorization`, health and reflection.
 //!
 //! Every call must prove its caller unless its service is on the short list of [`is_public`].
 
 mod authenticate;
+mod authorization;
 mod complete;
 mod deadline;
 mod door;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatekey_core::{Call, Caller, Error as CoreError, Revocations, Tokens};
+use gatekey_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use gatekey_proto::health::health_server::HealthServer;
 use gatekey_proto::v1::ErrorReason;
 use gatekey_proto::v1::revocation_service_server::RevocationServiceServer;
@@ -31,12 +33,14 @@ use door::{Door, DoorLayer};
 
 use crate::call_id::{CallId, KnownPaths};
 use crate::connections::Acceptor;
-use crate::{ApiError, Authenticator, Readiness};
+use crate::{ApiError, Authenticator, Gateways, Readiness};
 
 pub use authenticate::is_public;
 
 /// The longest message that is taken. The longest valid one has a name of 255 characters.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
+/// The longest question of a gateway. It has all headers of a client: Envoy takes 60 KiB of them unless it is told otherwise.
+const MAX_QUESTION_BYTES: usize = 256 * 1024;
 /// Room for a JWT with many claims.
 const MAX_HEADER_BYTES: u32 = 8 * 1024;
 const MAX_STREAMS_PER_CONNECTION: u32 = 100;
@@ -56,6 +60,8 @@ pub struct Surface {
     pub revocations: Revocations,
     /// Finds out who calls.
     pub authenticator: Arc<Authenticator>,
+    /// Finds out which gateways may ask.
+    pub gateways: Gateways,
     /// What health says.
     pub readiness: Readiness,
     /// Whether only local callers are answered: development mode.
@@ -68,7 +74,7 @@ pub struct Surface {
 /// If the descriptor set in the contract can't be decoded: a fault of the build.
 #[must_use]
 pub fn routes(surface: Surface) -> Routes {
-    let Surface { tokens, revocations, authenticator, readiness, only_local } = surface;
+    let Surface { tokens, revocations, authenticator, gateways, readiness, only_local } = surface;
     let door_readiness = readiness.clone();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -79,6 +85,10 @@ pub fn routes(surface: Surface) -> Routes {
     let decodes = "the contract's descriptor set decodes; every test of this port would fail otherwise";
     let mut services = Routes::builder();
     services
+        .add_service(
+            AuthorizationServer::new(authorization::AuthorizationApi::new(tokens.clone()))
+                .max_decoding_message_size(MAX_QUESTION_BYTES),
+        )
         .add_service(
             TokenServiceServer::new(token_service::TokenApi::new(tokens))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
@@ -94,7 +104,8 @@ pub fn routes(surface: Surface) -> Routes {
         // Python's client speaks only this one.
         .add_service(reflection().build_v1alpha().expect(decodes));
 
-    let door = Arc::new(Door { paths: paths(), only_local, authenticator, readiness: door_readiness });
+    let door =
+        Arc::new(Door { paths: paths(), only_local, authenticator, gateways, readiness: door_readiness });
     Routes::from(services.routes().into_axum_router().layer(DoorLayer(door)))
 }
 

@@ -35,8 +35,8 @@ impl FromStr for BasePath {
         if !segments.all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(usual)) {
             return Err("must have segments of letters, digits and -._~ only, as in /keys");
         }
-        if ["api", "livez", "readyz"].contains(&rest.split('/').next().unwrap_or_default()) {
-            return Err("must not begin with /api, /livez or /readyz, which are taken");
+        if ["api", "forward-auth", "livez", "readyz"].contains(&rest.split('/').next().unwrap_or_default()) {
+            return Err("must not begin with /api, /forward-auth, /livez or /readyz, which are taken");
         }
         Ok(Self(format!("/{rest}/")))
     }

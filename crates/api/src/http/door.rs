@@ -16,6 +16,7 @@ use super::sign_in::DevelopmentSignIn;
 use super::{Settings, probes};
 use crate::auth::{bearer, refusals};
 use crate::call_id::{CallId, Identified, KnownPaths};
+use crate::gateway::forward_auth;
 use crate::{ApiError, Authenticator, console, rest};
 
 /// Finds out who calls over HTTP.
@@ -71,6 +72,7 @@ impl Doorkeeper {
 pub(super) fn around(router: Router, base: &str) -> Router {
     let paths = probes::PATHS.map(str::to_owned).into_iter();
     let paths: KnownPaths = paths
+        .chain([forward_auth::PATH.to_owned()])
         .chain(rest::known_paths("/"))
         .chain(rest::known_paths(base))
         .chain(console::known_paths(base))

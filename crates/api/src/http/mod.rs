@@ -1,4 +1,4 @@
-//! The HTTP port: the probes, the REST API and the page for people.
+//! The HTTP port: the probes, the REST API, the page for people, and what gateways ask.
 
 mod base_path;
 mod cross_site;
@@ -10,13 +10,16 @@ mod sign_in;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::connect_info::Connected;
 use axum::middleware::from_fn;
+use axum::serve::IncomingStream;
 use gatekey_core::Tokens;
 use http::{HeaderName, HeaderValue};
 use tokio::net::TcpListener;
 
 use crate::connections::Acceptor;
-use crate::{Authenticator, Readiness, console, rest};
+use crate::gateway::{Peer, forward_auth};
+use crate::{Authenticator, Gateways, Readiness, console, rest};
 
 pub use base_path::BasePath;
 pub(crate) use cross_site::CrossSite;
@@ -24,7 +27,7 @@ pub(crate) use door::Doorkeeper;
 pub(crate) use error::JsonError;
 pub use sign_in::{DevelopmentSignIn, Sign};
 
-/// People and probes need few.
+/// People, probes and gateways need few.
 const MAX_CONNECTIONS: usize = 1_024;
 
 /// What the HTTP port needs.
@@ -34,6 +37,8 @@ pub struct Surface {
     pub tokens: Tokens,
     /// Finds out who calls.
     pub authenticator: Arc<Authenticator>,
+    /// Finds out which gateways may ask.
+    pub gateways: Gateways,
     /// What the probes say.
     pub readiness: Readiness,
     /// What an operator decides.
@@ -55,15 +60,18 @@ pub struct Settings {
     pub next_steps: Vec<(String, String)>,
     /// Origins whose pages may call the REST API.
     pub cors_origins: Vec<HeaderValue>,
+    /// The header in which gateways say which type a route asks for, beside the query. They must set it: their clients can.
+    pub gateway_type_header: Option<HeaderName>,
 }
 
 /// The routes of the HTTP port.
 pub fn router(surface: Surface) -> Router {
-    let Surface { tokens, authenticator, readiness, settings, development } = surface;
+    let Surface { tokens, authenticator, gateways, readiness, settings, development } = surface;
     let only_local = development.is_some();
     let doorkeeper = Doorkeeper::new(authenticator, &settings, development.as_ref());
     let base = settings.base_path.as_str();
 
+    let forward_auth = forward_auth::router(tokens.clone(), gateways, settings.gateway_type_header.clone());
     let api = rest::router(tokens, doorkeeper.clone(), &settings.cors_origins);
     let mut router = Router::new().merge(probes::router(readiness)).nest(rest::PREFIX, api.clone());
     if base != "/" {
@@ -74,7 +82,14 @@ pub fn router(surface: Surface) -> Router {
     if only_local {
         router = router.layer(from_fn(crate::loopback::only_local));
     }
-    door::around(router, base)
+    // Outside of that: gateways have forwarding headers, and prove themselves.
+    door::around(router.merge(forward_auth), base)
+}
+
+impl Connected<IncomingStream<'_, Acceptor>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Acceptor>) -> Self {
+        Self::of(Some(*stream.remote_addr()))
+    }
 }
 
 /// Serves the routes until `stop` resolves and what runs then is finished.
@@ -86,5 +101,6 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(Acceptor::new(listener, MAX_CONNECTIONS), router).with_graceful_shutdown(stop).await
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    axum::serve(Acceptor::new(listener, MAX_CONNECTIONS), service).with_graceful_shutdown(stop).await
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatekey_core::Lease;
 
 use super::settings::{LogFormat, Settings};
-use super::{Config, ConfigError, DATA_DIR, DatabaseUrl, Mode, StoreConfig, issuers, people};
+use super::{Config, ConfigError, DATA_DIR, DatabaseUrl, Mode, StoreConfig, gateways, issuers, people};
 
 const GRPC_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50051);
 const HTTP_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -48,7 +48,9 @@ impl Settings {
             problems.push(format!("--lease: must be {least} to {most} seconds"));
         }
 
-        let http = people::check(&settings, is_development, &mut problems);
+        let mut http = people::check(&settings, is_development, &mut problems);
+        http.gateway_type_header = gateways::type_header(&settings, &mut problems);
+        let gateway_peers = gateways::peers(&settings, &mut problems);
 
         let default_format = if is_development { LogFormat::Text } else { LogFormat::Json };
         match store {
@@ -63,6 +65,7 @@ impl Settings {
                 drain_timeout: Duration::from_secs(settings.drain_timeout.unwrap_or(15).into()),
                 mode,
                 http,
+                gateway_peers,
                 log_format: settings.log_format.unwrap_or(default_format),
                 log: settings.log.unwrap_or_else(|| "info".to_owned()),
             }),

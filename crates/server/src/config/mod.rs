@@ -1,6 +1,7 @@
 //! What the server is told to be: from flags, environment and file to a configuration that holds.
 
 mod check;
+mod gateways;
 mod issuers;
 mod people;
 mod settings;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use gatekey_api::IssuerSettings;
 use gatekey_core::Lease;
 use gatekey_model::TokenPrefix;
+use ipnet::IpNet;
 
 pub(crate) use settings::{LogFormat, Settings};
 
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) drain_timeout: Duration,
     pub(crate) mode: Mode,
     pub(crate) http: gatekey_api::http::Settings,
+    /// From where gateways ask without credentials.
+    pub(crate) gateway_peers: Vec<IpNet>,
     pub(crate) log_format: LogFormat,
     pub(crate) log: String,
 }

@@ -15,7 +15,7 @@ pub(super) fn check(settings: &Settings, is_development: bool, problems: &mut Ve
         http::BasePath::default()
     });
     let jwt_header = jwt_header.as_deref().and_then(|name| {
-        let header = jwt_header_name(name);
+        let header = free_header(name);
         if header.is_none() {
             tell(
                 "jwt-header",
@@ -54,11 +54,11 @@ pub(super) fn check(settings: &Settings, is_development: bool, problems: &mut Ve
         origin
     });
     let cors_origins = cors_origins.collect();
-    http::Settings { base_path, jwt_header, home, next_steps, cors_origins }
+    http::Settings { base_path, jwt_header, home, next_steps, cors_origins, ..http::Settings::default() }
 }
 
-/// A header that says something else to HTTP, or to Gatekey, can't carry the JWT.
-fn jwt_header_name(name: &str) -> Option<HeaderName> {
+/// A header that says something else to HTTP, or to Gatekey, is not free.
+pub(super) fn free_header(name: &str) -> Option<HeaderName> {
     let name: HeaderName = name.parse().ok()?;
     let taken = [
         "authorization",

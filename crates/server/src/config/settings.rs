@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDR", env = "GATEKEY_GRPC_ADDR", value_parser = address)]
     pub(crate) grpc_addr: Option<SocketAddr>,
 
-    /// Where HTTP is served (the page, /api/v3, /livez, /readyz). [default: 127.0.0.1:8080; port 0 takes a free one]
+    /// Where HTTP is served (the page, /api/v3, /forward-auth, /livez, /readyz). [default: 127.0.0.1:8080; port 0 takes a free one]
     #[arg(long, value_name = "ADDR", env = "GATEKEY_HTTP_ADDR", value_parser = address)]
     pub(crate) http_addr: Option<SocketAddr>,
 
@@ -104,6 +104,17 @@ pub(crate) struct Settings {
     #[arg(long = "cors-origin", value_name = "ORIGIN", env = "GATEKEY_CORS_ORIGIN")]
     #[serde(rename = "cors-origin")]
     pub(crate) cors_origins: Vec<String>,
+
+    /// An address or a network from which gateways ask about requests without credentials of their own, as in
+    /// 10.0.7.0/24; may be given several times. In the environment, one. [default: none]
+    #[arg(long = "gateway-peer", value_name = "NETWORK", env = "GATEKEY_GATEWAY_PEER")]
+    #[serde(rename = "gateway-peer")]
+    pub(crate) gateway_peers: Vec<String>,
+
+    /// The HTTP header in which gateways may say which type of token a route asks for, beside the query of /forward-auth.
+    /// They must set it on every request, or their clients can. [default: none]
+    #[arg(long, value_name = "HEADER", env = "GATEKEY_GATEWAY_TYPE_HEADER")]
+    pub(crate) gateway_type_header: Option<String>,
 
     /// The lease, in seconds (2 to 120): for how long verifications go on without the store, and with a quarter
     /// more, how long a delete can take when a holder of a lease does not answer. [default: 10]
@@ -216,6 +227,12 @@ impl Settings {
             home_url: self.home_url.or(file.home_url),
             next_steps: if self.next_steps.is_empty() { file.next_steps } else { self.next_steps },
             cors_origins: if self.cors_origins.is_empty() { file.cors_origins } else { self.cors_origins },
+            gateway_peers: if self.gateway_peers.is_empty() {
+                file.gateway_peers
+            } else {
+                self.gateway_peers
+            },
+            gateway_type_header: self.gateway_type_header.or(file.gateway_type_header),
             lease: self.lease.or(file.lease),
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
             log_format: self.log_format.or(file.log_format),

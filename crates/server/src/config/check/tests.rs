@@ -144,6 +144,8 @@ jwt-header = "X-Forwarded-Access-Token"
 home-url = "https://home.example.com/"
 next-step = ["Docs=/docs", "Billing=https://billing.example.com/"]
 cors-origin = ["https://admin.example.com"]
+gateway-peer = ["10.0.7.0/24", "::1"]
+gateway-type-header = "x-required-token"
 lease = 30
 drain-timeout = 9
 log-format = "text"
@@ -168,6 +170,8 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
     assert_eq!((config.log_format, config.log.as_str()), (LogFormat::Text, "debug"));
     assert_eq!((config.http.base_path.as_str(), config.http.next_steps.len()), ("/keys/", 2));
     assert_eq!(config.http.jwt_header.expect("given"), "x-forwarded-access-token");
+    assert_eq!(config.http.gateway_type_header.expect("given"), "x-required-token");
+    assert_eq!(config.gateway_peers.len(), 2);
     assert_eq!(
         (config.http.home.as_deref(), config.http.cors_origins.len()),
         (Some("https://home.example.com/"), 1)

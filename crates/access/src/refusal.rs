@@ -1,5 +1,5 @@
-//! The table of refusals: every way in which a protected service turns a request away, and how gRPC and HTTP say it.
-//! Nothing else in this crate chooses a status.
+//! The table of refusals: every way in which a protected service or a gateway turns a request away, and how gRPC and HTTP
+//! say it. Nothing else chooses a status there.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gatekey_model::TokenType;
 use gatekey_proto::v1::ErrorReason;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -95,7 +95,9 @@ impl Refusal {
         all
     };
 
-    pub(crate) const fn number(self) -> usize {
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub const fn number(self) -> usize {
         match self {
             Self::Missing => 0,
             Self::Unreadable => 1,
@@ -166,7 +168,7 @@ impl Refusal {
     }
 
     /// The answer over gRPC as an HTTP response with an empty body: "trailers only".
-    pub(crate) fn to_grpc<B: From<Bytes>>(self) -> Response<B> {
+    pub fn to_grpc<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(Bytes::new()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, const { HeaderValue::from_static("application/grpc") });
@@ -221,11 +223,6 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         refusal.to_status()
     }
-}
-
-/// Headers by which gateways tell services who calls: a client's own are removed.
-pub(crate) fn is_identity(name: &HeaderName) -> bool {
-    name.as_str().starts_with("x-gatekey-")
 }
 
 #[cfg(test)]

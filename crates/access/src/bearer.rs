@@ -1,22 +1,37 @@
 //! The one `authorization` header of a request. What its token is worth is left to others.
 
 use gatekey_model::PresentedToken;
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
 
 use crate::Refusal;
 
 /// The token of `authorization: Bearer <token>` (RFC 6750, section 2.1), if it is in the form of one. The scheme's case does
 /// not matter (RFC 9110, section 11.1), and spaces around the token are not part of it. Allocates nothing.
+///
+/// # Errors
+/// [`Refusal::Missing`], [`Refusal::Unreadable`], or [`Refusal::Invalid`] for what is not in the form of a token.
 #[inline]
-pub(crate) fn presented(headers: &HeaderMap) -> Result<PresentedToken<'_>, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
+pub fn presented(headers: &HeaderMap) -> Result<PresentedToken<'_>, Refusal> {
+    presented_in(headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes))
+}
+
+/// The same of all `authorization` values of a request, however they came.
+///
+/// A comma joins several values to one (RFC 9110, section 5.3), and proxies do so. No token and no `Bearer` has a comma, so
+/// a value with one is several.
+///
+/// # Errors
+/// As [`presented`].
+#[inline]
+pub fn presented_in<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Result<PresentedToken<'a>, Refusal> {
+    let mut values = values.into_iter();
     let value = values.next().ok_or(Refusal::Missing)?;
     if values.next().is_some() {
         return Err(Refusal::Unreadable);
     }
     // As nearly all send it.
-    if let Some(token) = value.as_bytes().strip_prefix(b"Bearer ")
+    if let Some(token) = value.strip_prefix(b"Bearer ")
         && let Ok(presented) = PresentedToken::parse_bytes(token)
     {
         return Ok(presented);
@@ -24,8 +39,12 @@ pub(crate) fn presented(headers: &HeaderMap) -> Result<PresentedToken<'_>, Refus
     PresentedToken::parse(token(value)?).map_err(|_| Refusal::Invalid)
 }
 
-fn token(value: &HeaderValue) -> Result<&str, Refusal> {
-    let value = value.to_str().map_err(|_| Refusal::Unreadable)?;
+fn token(value: &[u8]) -> Result<&str, Refusal> {
+    let visible = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    if value.contains(&b',') || !value.iter().all(visible) {
+        return Err(Refusal::Unreadable);
+    }
+    let value = str::from_utf8(value).map_err(|_| Refusal::Unreadable)?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Refusal::Missing);
@@ -35,7 +54,7 @@ fn token(value: &HeaderValue) -> Result<&str, Refusal> {
 }
 
 /// Whoever prints the headers later prints no token.
-pub(crate) fn hide(headers: &mut HeaderMap) {
+pub fn hide(headers: &mut HeaderMap) {
     if let Some(value) = headers.get_mut(AUTHORIZATION) {
         value.set_sensitive(true);
     }
@@ -44,6 +63,7 @@ pub(crate) fn hide(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use gatekey_model::{TokenPrefix, TokenType, TokenValue};
+    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
@@ -73,8 +93,13 @@ mod tests {
         for two in [[good, good], [good, b"Basic abc"], [b"", good]] {
             assert_eq!(refusal(&two), Refusal::Unreadable);
         }
-        let joined = [good, b", ", good].concat();
-        for bad in [&b"Bearer abc"[..], &joined, &good[..good.len() - 1], &[good, b"\t"].concat()] {
+        for joined in [[good, good], [b"Basic abc", good], [good, b"Basic abc"], [b"", good], [good, b""]] {
+            for comma in [&b","[..], b", "] {
+                let joined = joined.join(comma);
+                assert_eq!(refusal(&[&joined]), Refusal::Unreadable, "as if they came one by one");
+            }
+        }
+        for bad in [&b"Bearer abc"[..], &good[..good.len() - 1], &[good, b"\t"].concat()] {
             assert_eq!(refusal(&[bad]), Refusal::Invalid);
         }
     }

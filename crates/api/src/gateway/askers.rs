@@ -1,0 +1,110 @@
+//! Who may ask: a gateway proves itself by the address that it connects from, or by the JWT of a verifier. Never by the
+//! `authorization` that it forwards, which is its client's.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use gatekey_core::{Caller, Role};
+use gatekey_model::Timestamp;
+use gatekey_proto::v1::ErrorReason;
+use http::{HeaderMap, HeaderName, Uri};
+use ipnet::IpNet;
+
+use crate::auth::{bearer, refusals};
+use crate::{ApiError, Authenticator, loopback};
+
+/// In which a gateway sends its own credentials over HTTP.
+const AUTHORIZATION: HeaderName = HeaderName::from_static("x-gatekey-authorization");
+
+/// Who may ask for decisions.
+#[derive(Clone)]
+pub struct Gateways {
+    authenticator: Arc<Authenticator>,
+    peers: Arc<[IpNet]>,
+    by_address: Arc<Caller>,
+    /// Development mode: only local gateways that use its name, unless they are configured.
+    only_local: bool,
+}
+
+/// Where a connection comes from, if it is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) Option<IpAddr>);
+
+/// Whether whoever asks is a gateway, found out before the question is looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Proof(pub(crate) Result<Arc<Caller>, ApiError>);
+
+impl Peer {
+    /// As IPv4, where an address of IPv6 stands for one.
+    pub(crate) fn of(address: Option<SocketAddr>) -> Self {
+        Self(address.map(|address| address.ip().to_canonical()))
+    }
+}
+
+impl Gateways {
+    /// Whoever connects from these networks is a gateway, and so is who proves to be a verifier.
+    #[must_use]
+    pub fn new(authenticator: Arc<Authenticator>, peers: &[IpNet], only_local: bool) -> Self {
+        let by_address = Caller {
+            issuer: "peer address".to_owned(),
+            subject: "gateway".to_owned(),
+            tenant: None,
+            roles: [Role::Verifier].into_iter().collect(),
+            expires: Timestamp::MAX,
+        };
+        Self { authenticator, peers: peers.into(), by_address: Arc::new(by_address), only_local }
+    }
+
+    /// The gateway, if it is one by its address.
+    fn peer(&self, Peer(address): Peer) -> Option<Arc<Caller>> {
+        let is_one =
+            address.is_some_and(|address| self.peers.iter().any(|network| network.contains(&address)));
+        is_one.then(|| Arc::clone(&self.by_address))
+    }
+
+    /// The proof, if it takes no waiting.
+    pub(crate) fn known(&self, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Option<Proof> {
+        if let Some(caller) = self.peer(peer) {
+            return Some(Proof(Ok(caller)));
+        }
+        if headers.contains_key(AUTHORIZATION) {
+            return None;
+        }
+        let caller = self.authenticator.known(headers)?;
+        Some(Proof(self.local(uri, headers).and_then(|()| verifier(caller))))
+    }
+
+    /// Over gRPC, where what a gateway forwards is in the message and `authorization` is its own.
+    pub(crate) async fn over_grpc(&self, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Proof {
+        self.proof(peer, uri, headers, true).await
+    }
+
+    /// Over HTTP, where `authorization` is the client's.
+    pub(crate) async fn over_http(&self, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Proof {
+        self.proof(peer, uri, headers, false).await
+    }
+
+    async fn proof(&self, peer: Peer, uri: &Uri, headers: &HeaderMap, own: bool) -> Proof {
+        if let Some(caller) = self.peer(peer) {
+            return Proof(Ok(caller));
+        }
+        let caller = async {
+            self.local(uri, headers)?;
+            let caller = match bearer::forwarded(headers, &AUTHORIZATION)? {
+                Some(jwt) => self.authenticator.caller_by(jwt).await?,
+                None if own => self.authenticator.caller(headers).await?,
+                None => return Err(ApiError::new(ErrorReason::CredentialsMissing)),
+            };
+            verifier(caller)
+        };
+        Proof(caller.await.inspect_err(refusals::log))
+    }
+
+    fn local(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+        if self.only_local { loopback::check(uri, headers) } else { Ok(()) }
+    }
+}
+
+fn verifier(caller: Arc<Caller>) -> Result<Arc<Caller>, ApiError> {
+    if caller.roles.has(Role::Verifier) { Ok(caller) } else { Err(ApiError::new(ErrorReason::RoleRequired)) }
+}

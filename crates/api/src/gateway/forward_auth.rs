@@ -1,0 +1,61 @@
+//! `/forward-auth`: the question over HTTP, as nginx's `auth_request` and the `forward_auth` of Caddy and Traefik ask it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::Response;
+use axum::routing::any;
+use gatekey_access::Refusal;
+use gatekey_core::{Call, Tokens};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, header};
+
+use super::{Gateways, Peer, Proof, answer, identity};
+use crate::call_id::CallId;
+use crate::convert;
+
+/// Where it is served.
+pub(crate) const PATH: &str = "/forward-auth";
+
+/// What the handler needs.
+#[derive(Clone)]
+struct ForwardAuth {
+    tokens: Tokens,
+    gateways: Gateways,
+    type_header: Option<HeaderName>,
+}
+
+/// The route, for every method: some gateways ask with that of the original request.
+pub(crate) fn router(tokens: Tokens, gateways: Gateways, type_header: Option<HeaderName>) -> Router {
+    Router::new().route(PATH, any(ask)).with_state(ForwardAuth { tokens, gateways, type_header })
+}
+
+async fn ask(State(forward_auth): State<ForwardAuth>, request: Request) -> Response {
+    // Whatever the body is, nothing of it matters.
+    let (request, _) = request.into_parts();
+    let mut response = match decided(&forward_auth, &request).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.to_http(),
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn decided(forward_auth: &ForwardAuth, request: &Parts) -> Result<Response, Refusal> {
+    let ForwardAuth { tokens, gateways, type_header } = forward_auth;
+    let peer = request.extensions.get::<ConnectInfo<Peer>>().map_or(Peer(None), |ConnectInfo(peer)| *peer);
+    // Nothing of the request is believed before: not even which rule it is about.
+    let Proof(proof) = gateways.over_http(peer, &request.uri, &request.headers).await;
+    let caller = proof.map_err(|_| Refusal::Unverifiable)?;
+    let Some(CallId(id)) = request.extensions.get().cloned() else { return Err(Refusal::Unverifiable) };
+    let call = Call { caller, id, deadline: None };
+    let question = convert::forward_auth::question(&request.uri, &request.headers, type_header.as_ref());
+    let token = answer(tokens, &call, question).await?;
+    let mut response = Response::new(Body::empty());
+    for (name, value) in identity(&token).headers() {
+        // Visible ASCII, all of it.
+        let value = HeaderValue::try_from(value).map_err(|_| Refusal::Unverifiable)?;
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    Ok(response)
+}
