@@ -5,6 +5,7 @@
 mod delete;
 mod echo;
 mod flood;
+mod gateways;
 mod layer;
 mod load;
 mod rest;
@@ -78,6 +79,15 @@ enum Bench {
         #[arg(long, default_value_t = 5)]
         pairs: usize,
     },
+    /// Envoy that asks Gatekey about every request, beside Envoy with its own API keys and JWTs.
+    Gateways {
+        /// How long each run takes, in seconds.
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+        /// How many rounds of runs.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
     /// The echo server that others compare with; it is started by them.
     #[command(hide = true)]
     Echo {
@@ -111,6 +121,7 @@ async fn main() {
         Bench::Flood { seconds } => flood::run(seconds).await,
         Bench::Streams { count } => streams::run(count).await,
         Bench::Rest { count, pairs } => rest::run(count, pairs).await,
+        Bench::Gateways { seconds, rounds } => gateways::run(seconds, rounds).await,
         Bench::Echo { gatekey } => echo::serve(gatekey).await,
         Bench::Flooding { address, rate, seconds } => flood::flood(address, rate, seconds).await,
     }
