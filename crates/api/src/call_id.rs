@@ -21,6 +21,14 @@ pub(crate) struct CallId(pub(crate) String);
 pub(crate) struct KnownPaths(Arc<HashSet<String>>);
 
 impl KnownPaths {
+    /// The path as a route, without the number at its end.
+    pub(crate) fn route<'a>(&self, path: &'a str) -> &'a str {
+        match path.rfind('/') {
+            Some(slash) if self.is_numbered(path) => &path[..=slash],
+            _ => self.known(path),
+        }
+    }
+
     fn known<'a>(&self, path: &'a str) -> &'a str {
         if self.0.contains(path) || self.is_numbered(path) { path } else { "(unknown)" }
     }

@@ -34,6 +34,8 @@ pub struct Server {
     pub grpc: SocketAddr,
     /// Where it serves HTTP.
     pub http: SocketAddr,
+    /// Where it serves figures, if it was told to.
+    pub metrics: Option<SocketAddr>,
     log: PathBuf,
 }
 
@@ -122,9 +124,10 @@ impl Start {
             child.wait().ok();
             return Err(format!("{text}{}", std::fs::read_to_string(&log).unwrap_or_default()));
         };
-        let address =
-            |name: &str| ready[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
-        Ok(Server { grpc: address("grpc"), http: address("http"), child, log })
+        let address = |name: &str| ready[name].as_str().map(|text| text.parse().expect("an address"));
+        let (grpc, http) =
+            (address("grpc").expect("it serves gRPC"), address("http").expect("it serves HTTP"));
+        Ok(Server { grpc, http, metrics: address("metrics"), child, log })
     }
 
     /// Starts it where it must refuse to start, and gives what it said.

@@ -7,6 +7,7 @@ mod config;
 mod dev_key;
 mod dev_token;
 mod health;
+mod metrics;
 mod migrate;
 mod serve;
 mod store;

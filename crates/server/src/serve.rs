@@ -17,7 +17,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::{Config, Mode, Settings};
 use crate::dev_key::{DevCaller, DevKey};
-use crate::{Failure, store, telemetry, welcome};
+use crate::metrics::{Recorder, Scrapes};
+use crate::{Failure, metrics, store, telemetry, welcome};
 
 /// How often the lease is looked at, for whether calls should be sent here.
 const LEASE_PROBE_INTERVAL: Duration = Duration::from_millis(250);
@@ -29,6 +30,7 @@ const SESSION: u32 = 86_400;
 pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let config = settings.check()?;
     telemetry::start(&config)?;
+    let recorder = Recorder::install(&config)?;
     let mut signals = Signals::listen()?;
     let dev_key = dev_key(&config)?;
     let opened = store::open(&config.store).await?;
@@ -47,6 +49,8 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let http_listener = bind("--http-addr", config.http_addr).await?;
     let grpc_addr = local_addr(&grpc_listener)?;
     let http_addr = local_addr(&http_listener)?;
+    let scrapes =
+        metrics::listen(recorder, &config, revocations.clone(), readiness.clone(), opened.clone()).await?;
 
     let (stop, stopped) = watch::channel(());
     let only_local = surface.only_local;
@@ -78,7 +82,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
             debug!(%cause, "standard error is closed: nobody is welcomed");
         }
     }
-    let ready = json!({ "event": "listening", "grpc": grpc_addr.to_string(), "http": http_addr.to_string() });
+    let ready = listening(grpc_addr, http_addr, scrapes.as_ref().map(Scrapes::addr));
     if let Err(cause) = writeln!(std::io::stdout(), "{ready}") {
         warn!(%cause, "standard output is closed: nobody is told the addresses there");
     }
@@ -119,10 +123,21 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
         () = signals.first() => warn!("asked again to end: calls that run are cut off"),
     }
     probe.abort();
+    // To the very end: what happens while it drains is a figure too.
+    drop(scrapes);
     revocations.stop();
     opened.close().await;
     info!("ended");
     Ok(())
+}
+
+/// What is said on standard output, for programs that wait for it.
+fn listening(grpc: SocketAddr, http: SocketAddr, metrics: Option<SocketAddr>) -> serde_json::Value {
+    let mut ready = json!({ "event": "listening", "grpc": grpc.to_string(), "http": http.to_string() });
+    if let Some(address) = metrics {
+        ready["metrics"] = address.to_string().into();
+    }
+    ready
 }
 
 async fn surface(
@@ -152,6 +167,7 @@ async fn surface(
         gateways,
         readiness: Readiness::new(Phase::Serving),
         only_local,
+        figures: config.metrics_addr.is_some(),
     })
 }
 
@@ -179,11 +195,11 @@ fn sign_in(key: Arc<DevKey>, port: u16) -> http::DevelopmentSignIn {
     http::DevelopmentSignIn::new(sign, port)
 }
 
-async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+pub(crate) async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|cause| Failure::run(&format!("{flag}: {address}"), cause))
 }
 
-fn local_addr(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+pub(crate) fn local_addr(listener: &TcpListener) -> Result<SocketAddr, Failure> {
     listener.local_addr().map_err(|cause| Failure::run("the bound address", cause))
 }
 

@@ -13,7 +13,8 @@ use crate::Failure;
 use crate::config::{DatabaseUrl, StoreConfig};
 use crate::dev_key::create_private_dir;
 
-/// An open store, to be closed at the end.
+/// An open store, to be closed at the end. Clones share it.
+#[derive(Clone)]
 pub(crate) enum OpenStore {
     Sqlite(Arc<SqliteStore>),
     Postgres(Arc<PostgresStore>),
@@ -34,6 +35,14 @@ impl OpenStore {
             Ok(replication @ Replication::Unattached { .. }) => warn!(%replication, "replication"),
             Ok(replication) => info!(%replication, "replication"),
             Err(cause) => warn!(?cause, "the state of replication can't be read"),
+        }
+    }
+
+    /// How many connections are idle, and how many are used, where there are some.
+    pub(crate) fn connections(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(store) => Some(store.connections()),
         }
     }
 

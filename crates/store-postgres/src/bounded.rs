@@ -49,6 +49,13 @@ impl Bounded {
         task.await.map_err(Fault::Task).flatten().map_err(store_error)
     }
 
+    /// How many connections are idle, and how many are used.
+    pub(crate) fn connections(&self) -> (u32, u32) {
+        let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        (idle, pool.size().saturating_sub(idle))
+    }
+
     pub(crate) async fn run<T>(
         &self,
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,

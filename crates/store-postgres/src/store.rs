@@ -52,6 +52,13 @@ impl PostgresStore {
         Ok(Self { server, verify, database, trouble, options })
     }
 
+    /// How many connections are idle, and how many are used.
+    #[must_use]
+    pub fn connections(&self) -> (u32, u32) {
+        let (verify, others) = (self.verify.connections(), self.database.connections());
+        (verify.0 + others.0, verify.1 + others.1)
+    }
+
     /// Whether a failover would keep what was committed, as far as the server tells.
     pub async fn replication(&self) -> Result<Replication, StoreError> {
         self.database.read(|connection| replication::read(connection).boxed()).await

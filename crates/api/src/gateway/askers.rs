@@ -41,6 +41,12 @@ impl Peer {
     }
 }
 
+impl Proof {
+    fn of(caller: Result<Arc<Caller>, ApiError>) -> Self {
+        Self(caller.inspect_err(refusals::log))
+    }
+}
+
 impl Gateways {
     /// Whoever connects from these networks is a gateway, and so is who proves to be a verifier.
     #[must_use]
@@ -71,7 +77,7 @@ impl Gateways {
             return None;
         }
         let caller = self.authenticator.known(headers)?;
-        Some(Proof(self.local(uri, headers).and_then(|()| verifier(caller))))
+        Some(Proof::of(self.local(uri, headers).and_then(|()| verifier(caller))))
     }
 
     /// Over gRPC, where what a gateway forwards is in the message and `authorization` is its own.
@@ -97,7 +103,7 @@ impl Gateways {
             };
             verifier(caller)
         };
-        Proof(caller.await.inspect_err(refusals::log))
+        Proof::of(caller.await)
     }
 
     fn local(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {

@@ -1,5 +1,7 @@
 //! `/forward-auth`: the question over HTTP, as nginx's `auth_request` and the `forward_auth` of Caddy and Traefik ask it.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
@@ -7,10 +9,11 @@ use axum::response::Response;
 use axum::routing::any;
 use gatekey_access::Refusal;
 use gatekey_core::{Call, Tokens};
+use gatekey_model::Token;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, header};
 
-use super::{Gateways, Peer, Proof, answer, identity};
+use super::{Gateways, Peer, Proof, answer, count, identity};
 use crate::call_id::CallId;
 use crate::convert;
 
@@ -33,15 +36,17 @@ pub(crate) fn router(tokens: Tokens, gateways: Gateways, type_header: Option<Hea
 async fn ask(State(forward_auth): State<ForwardAuth>, request: Request) -> Response {
     // Whatever the body is, nothing of it matters.
     let (request, _) = request.into_parts();
-    let mut response = match decided(&forward_auth, &request).await {
-        Ok(response) => response,
+    let decision = decide(&forward_auth, &request).await;
+    count("forward_auth", &decision);
+    let mut response = match decision {
+        Ok(token) => allowed(&token),
         Err(refusal) => refusal.to_http(),
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-async fn decided(forward_auth: &ForwardAuth, request: &Parts) -> Result<Response, Refusal> {
+async fn decide(forward_auth: &ForwardAuth, request: &Parts) -> Result<Arc<Token>, Refusal> {
     let ForwardAuth { tokens, gateways, type_header } = forward_auth;
     let peer = request.extensions.get::<ConnectInfo<Peer>>().map_or(Peer(None), |ConnectInfo(peer)| *peer);
     // Nothing of the request is believed before: not even which rule it is about.
@@ -50,12 +55,14 @@ async fn decided(forward_auth: &ForwardAuth, request: &Parts) -> Result<Response
     let Some(CallId(id)) = request.extensions.get().cloned() else { return Err(Refusal::Unverifiable) };
     let call = Call { caller, id, deadline: None };
     let question = convert::forward_auth::question(&request.uri, &request.headers, type_header.as_ref());
-    let token = answer(tokens, &call, question).await?;
+    answer(tokens, &call, question).await
+}
+
+fn allowed(token: &Token) -> Response {
     let mut response = Response::new(Body::empty());
-    for (name, value) in identity(&token).headers() {
-        // Visible ASCII, all of it.
-        let value = HeaderValue::try_from(value).map_err(|_| Refusal::Unverifiable)?;
+    for (name, value) in identity(token).headers() {
+        let value = HeaderValue::try_from(value).expect("all of it is visible ASCII; a test says so");
         response.headers_mut().insert(HeaderName::from_static(name), value);
     }
-    Ok(response)
+    response
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use gatekey_access::{Identity, Refusal, decide};
 use gatekey_core::{Call, Tokens, VerifyTarget, VerifyToken};
 use gatekey_model::Token;
+use metrics::counter;
 
 use crate::ApiError;
 use crate::auth::refusals;
@@ -41,6 +42,15 @@ pub(crate) async fn answer(
     decide(verification.verdict, rule)?;
     // There is one with every verdict that lets through.
     verification.token.ok_or(Refusal::Unverifiable)
+}
+
+/// Counts what became of a question.
+pub(crate) fn count(asker: &'static str, decision: &Result<Arc<Token>, Refusal>) {
+    let said = match decision {
+        Ok(_) => "allowed",
+        Err(refusal) => refusal.reason(),
+    };
+    counter!("gatekey_gateway_decisions_total", "asker" => asker, "decision" => said).increment(1);
 }
 
 /// A token as the headers for a service tell of it.

@@ -3,6 +3,7 @@
 //! Every answer in time is one that Envoy can hand on. An error would be handled as Envoy's configuration says, which may be
 //! to let the request through.
 
+use gatekey_access::Refusal;
 use gatekey_core::{Call, Tokens};
 use gatekey_proto::envoy::service::auth::v3::authorization_server::Authorization;
 use gatekey_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
@@ -11,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use super::deadline::Deadline;
 use crate::call_id::CallId;
-use crate::gateway::{Proof, answer};
+use crate::gateway::{Proof, answer, count};
 use crate::{ApiError, convert};
 
 /// The service's paths begin so.
@@ -40,10 +41,15 @@ impl Authorization for AuthorizationApi {
         };
         let caller = match proof {
             Ok(caller) => caller,
-            Err(error) => return Ok(Response::new(asked.refuse(&error))),
+            Err(error) => {
+                count("ext_authz", &Err(Refusal::Unverifiable));
+                return Ok(Response::new(asked.refuse(&error)));
+            }
         };
         let call = Call { caller, id, deadline };
-        Ok(Response::new(match answer(&self.tokens, &call, asked.question()).await {
+        let decision = answer(&self.tokens, &call, asked.question()).await;
+        count("ext_authz", &decision);
+        Ok(Response::new(match decision {
             Ok(token) => asked.allow(&token),
             Err(refusal) => asked.deny(refusal),
         }))

@@ -17,6 +17,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use super::figures::Figures;
 use super::{authenticate, authorization, complete, deadline, public_streams};
 use crate::call_id::{Identified, KnownPaths};
 use crate::gateway::Peer;
@@ -25,6 +26,8 @@ use crate::{ApiError, Authenticator, Gateways, Readiness, loopback};
 /// What it takes to let a call in.
 pub(super) struct Door {
     pub(super) paths: KnownPaths,
+    /// None are taken without a recorder.
+    pub(super) figures: Option<Figures>,
     /// Whether only local callers are answered.
     pub(super) only_local: bool,
     pub(super) authenticator: Arc<Authenticator>,
@@ -76,10 +79,16 @@ where
         let identified = Identified::of(&self.door.paths, &mut request);
         let span = identified.span();
         let ours = complete::is_ours(request.uri().path());
+        let begun = self.door.figures.as_ref().and_then(|figures| figures.begin(request.uri().path()));
         let within = deadline::set(&mut request);
         let admission = span.in_scope(|| self.door.admit(&mut request));
-        let finish =
-            move |response| Ok(identified.end(if ours { complete::complete(response) } else { response }));
+        let finish = move |response| {
+            let response = identified.end(if ours { complete::complete(response) } else { response });
+            Ok(match begun {
+                Some(begun) => begun.follow(response),
+                None => response,
+            })
+        };
         match admission {
             Admission::Admitted => {
                 let answer = span.in_scope(|| self.inner.call(request));

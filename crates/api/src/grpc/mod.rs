@@ -7,6 +7,7 @@ mod authorization;
 mod complete;
 mod deadline;
 mod door;
+mod figures;
 mod health;
 mod public_streams;
 mod revocation_service;
@@ -66,6 +67,8 @@ pub struct Surface {
     pub readiness: Readiness,
     /// Whether only local callers are answered: development mode.
     pub only_local: bool,
+    /// Whether figures are taken of each call, by the recorder of `metrics` that is installed.
+    pub figures: bool,
 }
 
 /// The services of the gRPC port, with all that every call passes through.
@@ -74,7 +77,7 @@ pub struct Surface {
 /// If the descriptor set in the contract can't be decoded: a fault of the build.
 #[must_use]
 pub fn routes(surface: Surface) -> Routes {
-    let Surface { tokens, revocations, authenticator, gateways, readiness, only_local } = surface;
+    let Surface { tokens, revocations, authenticator, gateways, readiness, only_local, figures } = surface;
     let door_readiness = readiness.clone();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -104,14 +107,21 @@ pub fn routes(surface: Surface) -> Routes {
         // Python's client speaks only this one.
         .add_service(reflection().build_v1alpha().expect(decodes));
 
-    let door =
-        Arc::new(Door { paths: paths(), only_local, authenticator, gateways, readiness: door_readiness });
+    let set = FileDescriptorSet::decode(gatekey_proto::FILE_DESCRIPTOR_SET).unwrap_or_default();
+    let figures = figures.then(|| figures::Figures::of(&set));
+    let door = Arc::new(Door {
+        paths: paths(&set),
+        figures,
+        only_local,
+        authenticator,
+        gateways,
+        readiness: door_readiness,
+    });
     Routes::from(services.routes().into_axum_router().layer(DoorLayer(door)))
 }
 
 /// The paths of every method in the contract.
-fn paths() -> KnownPaths {
-    let set = FileDescriptorSet::decode(gatekey_proto::FILE_DESCRIPTOR_SET).unwrap_or_default();
+fn paths(set: &FileDescriptorSet) -> KnownPaths {
     let mut paths = Vec::new();
     for file in &set.file {
         for service in &file.service {

@@ -2,6 +2,7 @@
 //! routes that ask.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::Request;
@@ -9,7 +10,8 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use gatekey_core::{Call, Caller};
 use gatekey_proto::v1::ErrorReason;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
+use metrics::histogram;
 use tracing::Instrument;
 
 use super::sign_in::DevelopmentSignIn;
@@ -81,10 +83,25 @@ pub(super) fn around(router: Router, base: &str) -> Router {
         let paths = paths.clone();
         async move {
             let identified = Identified::of(&paths, &mut request);
+            let begun = Instant::now();
+            let route = paths.route(request.uri().path()).to_owned();
+            let method = method(request.method());
             let response = next.run(request).instrument(identified.span()).await;
+            let labels = [
+                ("http_request_method", method.to_owned()),
+                ("http_route", route),
+                ("http_response_status_code", response.status().as_str().to_owned()),
+            ];
+            histogram!("http_server_request_duration_seconds", &labels).record(begun.elapsed());
             identified.end(for_browsers(response))
         }
     }))
+}
+
+/// As OpenTelemetry names methods: what a stranger made up is one of them.
+fn method(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
 }
 
 /// No guessing of types, no frames, nothing to other sites. What is for people has a policy of its own.

@@ -23,9 +23,14 @@ impl Settings {
 
         let grpc_addr = settings.grpc_addr.unwrap_or(GRPC_ADDR);
         let http_addr = settings.http_addr.unwrap_or(HTTP_ADDR);
-        let addresses = [("--grpc-addr", grpc_addr), ("--http-addr", http_addr)];
-        if grpc_addr == http_addr && grpc_addr.port() != 0 {
-            problems.push(format!("--http-addr: {http_addr} is --grpc-addr already; give another port"));
+        let mut addresses = vec![("--grpc-addr", grpc_addr), ("--http-addr", http_addr)];
+        addresses.extend(settings.metrics_addr.map(|address| ("--metrics-addr", address)));
+        for (number, (flag, address)) in
+            addresses.iter().enumerate().filter(|(_, (_, address))| address.port() != 0)
+        {
+            if let Some((other, _)) = addresses[..number].iter().find(|(_, other)| other == address) {
+                problems.push(format!("{flag}: {address} is {other} already; give another port"));
+            }
         }
 
         let data_dir = settings.data_dir.clone().unwrap_or_else(|| PathBuf::from(DATA_DIR));
@@ -57,6 +62,7 @@ impl Settings {
             Some(store) if problems.is_empty() => Ok(Config {
                 grpc_addr,
                 http_addr,
+                metrics_addr: settings.metrics_addr,
                 data_dir,
                 store,
                 prefix: prefix.unwrap_or_default(),

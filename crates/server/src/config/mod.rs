@@ -40,6 +40,7 @@ impl ConfigError {
 pub(crate) struct Config {
     pub(crate) grpc_addr: SocketAddr,
     pub(crate) http_addr: SocketAddr,
+    pub(crate) metrics_addr: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
     pub(crate) store: StoreConfig,
     pub(crate) prefix: TokenPrefix,

@@ -20,6 +20,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDR", env = "GATEKEY_HTTP_ADDR", value_parser = address)]
     pub(crate) http_addr: Option<SocketAddr>,
 
+    /// Where figures for Prometheus are served, at /metrics. [default: nowhere]
+    #[arg(long, value_name = "ADDR", env = "GATEKEY_METRICS_ADDR", value_parser = address)]
+    pub(crate) metrics_addr: Option<SocketAddr>,
+
     /// The store: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE.
     /// [default: SQLite in --data-dir]
     #[arg(long, value_name = "URL", env = "GATEKEY_DATABASE_URL", hide_env_values = true)]
@@ -208,6 +212,7 @@ impl Settings {
         Self {
             grpc_addr: self.grpc_addr.or(file.grpc_addr),
             http_addr: self.http_addr.or(file.http_addr),
+            metrics_addr: self.metrics_addr.or(file.metrics_addr),
             database_url: if url_given { self.database_url } else { file.database_url },
             database_url_file: if url_given { self.database_url_file } else { file.database_url_file },
             database_connections: self.database_connections.or(file.database_connections),

@@ -126,6 +126,7 @@ fn the_file_knows_every_flag_and_flags_go_first() {
         r#"
 grpc-addr = "127.0.0.1:1"
 http-addr = "127.0.0.1:2"
+metrics-addr = "127.0.0.1:3"
 database-url-file = "{}"
 database-connections = 3
 data-dir = "elsewhere"
