@@ -109,7 +109,10 @@ mod tests {
             ["/livez/7", "/livez7", "/api/v3/tokens/gk_b_7", "/api/v3/tokens/12345678901234567890", "", "7"]
         {
             assert_eq!(paths.known(other), "(unknown)", "{other}");
+            assert_eq!(paths.route(other), "(unknown)", "{other}");
         }
+        assert_eq!(paths.route("/livez"), "/livez");
+        assert_eq!(paths.route("/api/v3/tokens/7"), "/api/v3/tokens/", "one route, whatever the number");
     }
 
     #[test]
