@@ -1,7 +1,7 @@
 //! `grpc.health.v1.Health`, for load balancers and Kubernetes probes.
 //!
 //! The empty name and the services that need no store say whether the process is alive; the services
-//! of Gatekey say whether calls should be sent here. On shutdown everything is NOT_SERVING, and
+//! of Gatekey, and that for Envoy, say whether calls should be sent here. On shutdown everything is NOT_SERVING, and
 //! watches end, so that they do not hold up the drain.
 
 use std::collections::HashMap;
@@ -23,10 +23,11 @@ enum Depends {
     OnTheStore,
 }
 
-const NAMES: [(&str, Depends); 6] = [
+const NAMES: [(&str, Depends); 7] = [
     ("", Depends::OnTheProcess),
     ("gatekey.v1.TokenService", Depends::OnTheStore),
     ("gatekey.v1.RevocationService", Depends::OnTheStore),
+    ("envoy.service.auth.v3.Authorization", Depends::OnTheStore),
     ("grpc.health.v1.Health", Depends::OnTheProcess),
     ("grpc.reflection.v1.ServerReflection", Depends::OnTheProcess),
     ("grpc.reflection.v1alpha.ServerReflection", Depends::OnTheProcess),
@@ -113,12 +114,26 @@ async fn next(mut following: Following) -> Option<(HealthCheckResponse, Followin
 
 #[cfg(test)]
 mod tests {
+    use prost::Message;
+
     use super::*;
 
     async fn check(readiness: &Readiness, name: &str) -> Result<ServingStatus, tonic::Code> {
         let request = Request::new(HealthCheckRequest { service: name.to_owned() });
         let answer = HealthApi::new(readiness.clone()).check(request).await;
         answer.map(|answer| answer.get_ref().status()).map_err(|status| status.code())
+    }
+
+    #[test]
+    fn every_service_of_the_contract_has_a_name() {
+        let set =
+            prost_types::FileDescriptorSet::decode(gatekey_proto::FILE_DESCRIPTOR_SET).expect("it decodes");
+        for file in &set.file {
+            for service in &file.service {
+                let name = format!("{}.{}", file.package(), service.name());
+                assert!(depends(&name).is_some(), "{name}");
+            }
+        }
     }
 
     #[tokio::test]
