@@ -84,7 +84,7 @@ async def several_authorizations(stage):
             mark = new_mark()
             answer = await stage.front.ask("GET", f"{path}/echo", [*zip(names, values), ("x-mark", mark)])
             seen = stage.http.seen(mark)
-            expect(not seen or seen[0].all("authorization") in ([good], []), "an empty value reached the service beside a good one")
+            expect(not seen or seen[0].all("authorization") in ([good], []), "an empty value reached the service as well")
             equal(len(seen), int(answer.status == 200), "how often the service was asked")
 
 
@@ -117,7 +117,8 @@ async def public_routes(stage):
 async def routes_without_a_rule(stage):
     for token in [*stage.tokens.values(), None]:
         headers = [token.bearer] if token else []
-        for target in ["/v1/forgotten/echo", "/v1/batches/echo", "/healthz/echo", "/healthzz", "/", "/_gatekey/batch", "/forward-auth"]:
+        elsewhere = ["/v1/batches/echo", "/healthz/echo", "/healthzz", "/", "/_gatekey/batch", "/forward-auth"]
+        for target in ["/v1/forgotten/echo", *elsewhere]:
             answer = await stage.refused(target, headers)
             expect(answer.status in (403, 404), f"{target}: {answer.status}")
         equal((await stage.refused("/v1/forgotten/echo", headers)).status, 403, "a forgotten route")
@@ -126,7 +127,8 @@ async def routes_without_a_rule(stage):
 async def own_errors_of_the_service(stage):
     for _, path, token, _ in stage.rules():
         answer = await stage.front.ask("GET", f"{path}/status/500", [token.bearer])
-        equal((answer.status, answer.json(), answer.all("retry-after")), (500, {"said": "by the service itself"}, []), "its own 500")
+        equal((answer.status, answer.json()), (500, {"said": "by the service itself"}), "its own 500")
+        equal(answer.all("retry-after"), [], "its own 500")
 
 
 async def many_on_one_connection(stage):

@@ -128,7 +128,7 @@ async def web_sockets_end(stage):
 
 
 async def streams_end(stage):
-    """A stream whose token is deleted goes on, and ends when it has lasted as long as streams may; new ones are refused at once."""
+    """A stream whose token is deleted goes on until it has lasted as long as streams may; new ones are refused at once."""
     for kind, path, _, _ in stage.rules():
         if kind == "realtime" or len(stage.front.http_rules) == 1:
             token = await stage.gatekey.create(kind)

@@ -77,7 +77,8 @@ async def forged_metadata(stage):
             for name in ["x-original-uri", "x-forwarded-uri", "x-original-method"]:
                 path = "/transcribe.v1.BatchService/Describe"
                 await stage.grpc_passes(channel, service, token, [(name, path), (name, path)])
-                equal((await stage.grpc_refused(channel, service, [other.bearer, (name, path)])).code(), CODE.PERMISSION_DENIED, name)
+                error = await stage.grpc_refused(channel, service, [other.bearer, (name, path)])
+                equal(error.code(), CODE.PERMISSION_DENIED, name)
 
 
 async def other_services(stage):
@@ -86,7 +87,8 @@ async def other_services(stage):
     async with stage.front.channel() as channel:
         for _, service, token, other in stage.grpc_rules():
             package, name = service.rsplit(".", 1)
-            for spelling in [service.lower(), service.upper(), f"{package}.%{ord(name[0]):x}{name[1:]}", f"/{service}", f"x/../{service}"]:
+            encoded = f"{package}.%{ord(name[0]):x}{name[1:]}"
+            for spelling in [service.lower(), service.upper(), encoded, f"/{service}", f"x/../{service}"]:
                 error = await stage.grpc_refused(channel, spelling, [other.bearer])
                 expect(error.code() in codes, f"{spelling}: {error.code()}")
         if len(stage.front.grpc_rules) > 1:
@@ -129,7 +131,7 @@ async def streams_go_both_ways(stage):
 
 
 async def streams_end(stage):
-    """A stream whose token is deleted goes on, and ends when it has lasted as long as streams may; new ones are refused at once."""
+    """A stream whose token is deleted goes on until it has lasted as long as streams may; new ones are refused at once."""
     async with stage.front.channel() as channel:
         for kind, service, _, _ in stage.grpc_rules():
             if kind == "realtime":

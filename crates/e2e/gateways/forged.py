@@ -23,7 +23,7 @@ async def identities(stage):
 
 
 async def connection_headers(stage):
-    """A client can't have Gatekey's headers taken out as those of one connection (RFC 9110, section 7.6.1)."""
+    """A client can't have Gatekey's headers taken out as those of a connection (RFC 9110, section 7.6.1)."""
     path, token = stage.a_path()
     for value in ["x-gatekey-token-id, x-gatekey-token-type", "close, X-Gatekey-Token-Tenant", "keep-alive, authorization"]:
         mark = new_mark()
@@ -35,11 +35,23 @@ async def connection_headers(stage):
             equal(stage.http.seen(mark), [], value)
 
 
+async def other_upgrades(stage):
+    """No tunnel to the service opens but WebSockets: in one, nothing would be checked any more."""
+    for _, path, token, _ in stage.rules():
+        for upgrade in ["h2c", "h2c, websocket", "websocket, h2c", "TLS/1.3", "anything"]:
+            mark = new_mark()
+            headers = [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", upgrade), ("http2-settings", "AAMAAABkAAQAAP__")]
+            answer = await stage.front.ask("GET", f"{path}/echo", [token.bearer, *headers, ("x-mark", mark)])
+            expect(answer.status != 101, f"{upgrade}: the service switched protocols")
+            for seen in stage.http.seen(mark):
+                equal(seen.all("upgrade"), [], upgrade)
+
+
 async def original_requests(stage):
     """Where somebody wants to go is what they ask for, not what their headers say."""
     for kind, path, token, other in stage.rules():
         elsewhere = "/v1/realtime/echo" if kind == "batch" else "/v1/batch/echo"
-        names = ["X-Original-URI", "X-Forwarded-Uri", "X-Original-URL", "X-Envoy-Original-Path", "X-Rewrite-URL", "X-Forwarded-Prefix"]
+        names = ["X-Original-URI", "X-Forwarded-Uri", "X-Original-URL", "X-Envoy-Original-Path", "X-Rewrite-URL"]
         headers = [[(name, elsewhere)] for name in names]
         headers += [[(name, f"{path}/echo")] for name in names]
         headers += [

@@ -87,6 +87,16 @@ class Front:
     async def stop(self):
         await self.program.stop()
 
+    async def listening(self):
+        """Envoy says that it starts a moment before it takes connections."""
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    (await self.connect()).close()
+                    return
+                except ConnectionRefusedError:
+                    await asyncio.sleep(0.01)
+
     # Its clients.
 
     async def connect(self):
@@ -119,6 +129,7 @@ class Envoy(Front):
             *(os.environ["ENVOY"], "--config-path", self.folder / "envoy.yaml", "--disable-hot-restart", "--concurrency", 2),
             ready=lambda line: "starting workers" in line,
         )
+        await self.listening()
 
 
 class Edge(Envoy):

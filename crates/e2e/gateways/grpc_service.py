@@ -1,4 +1,4 @@
-"""A gRPC service in Python behind the gateways: the names of crates/examples, bytes in and bytes out. It says what it was sent."""
+"""A gRPC service in Python behind the gateways: names of crates/examples, bytes in and out. It says what it was sent."""
 
 import hashlib
 import json

@@ -113,7 +113,8 @@ class HttpService:
         elif what == "500":
             status, body = 500, {"said": "by the service itself"}
         data = json.dumps(body).encode()
-        writer.write(b"HTTP/1.1 %d Said\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (status, len(data), data))
+        head = f"HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
+        writer.write(head.encode() + data)
 
     async def _rest(self, request, reader):
         try:

@@ -1,7 +1,7 @@
-"""Real Envoy, nginx and Caddy with the example files of deploy/, in front of a plain HTTP service and a gRPC one, asking a real Gatekey.
+"""Real Envoy, nginx and Caddy with the files of deploy/, in front of a plain HTTP service and a gRPC one, asking a real Gatekey.
 
-Started by scripts/gateways, which says in the environment where the programs are (GATEKEY, ENVOY, CADDY; nginx is in PATH) and where
-their logs go (LOGS). Arguments are names of gateways; none are all.
+Started by scripts/gateways, which says in the environment where the programs are (GATEKEY, ENVOY, CADDY; nginx is in PATH) and
+where their logs go (LOGS). Arguments are names of gateways; none are all.
 """
 
 import asyncio
@@ -28,12 +28,11 @@ from stage import Stage
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 # Of each gateway; the two sidecars are one, for both protocols.
-DELETES = int(environ.get("DELETES", 1000))
+DELETES = 1000
 
 
 def checks_of(front):
     """What is checked of a gateway, in this order, by the names of the checks."""
-    deletes = DELETES if front.http_rules and front.grpc_rules else DELETES // 2
     if front.http_rules:
         yield "good tokens pass", answers.good_tokens_pass
         yield "names of any script", answers.names_of_any_script
@@ -46,6 +45,7 @@ def checks_of(front):
         yield "forged identities", forged.identities
         yield "headers of a connection", forged.connection_headers
         yield "forged original requests", forged.original_requests
+        yield "other upgrades", forged.other_upgrades
         yield "header bombs", forged.header_bombs
         yield "smuggled requests", paths.smuggled_requests
         yield "long uploads", bodies.long_uploads
@@ -69,10 +69,13 @@ def checks_of(front):
             yield "gRPC: long uploads", calls.long_uploads
         if front.max_stream:
             yield "gRPC: streams end", calls.streams_end
-    yield f"{deletes} deletes, and no stale accept", lambda stage: revocation.no_stale_accept(stage, deletes)
-    yield "Gatekey is stopped", trouble.stopped
-    yield "Gatekey does not know the gateway", trouble.gateway_not_known
-    yield "Gatekey is killed", trouble.killed
+
+
+TROUBLE = [
+    ("Gatekey is stopped", trouble.stopped),
+    ("Gatekey does not know the gateway", trouble.gateway_not_known),
+    ("Gatekey is killed", trouble.killed),
+]
 
 
 async def check_front(front_class, checks, folder, logs, certificate, issuer):
@@ -99,13 +102,25 @@ async def check_front(front_class, checks, folder, logs, certificate, issuer):
         stage = Stage(front, gatekey, *services, tokens)
         for what, check in checks_of(front):
             await checks.run(f"{name}: {what}", check, stage)
+        deletes = DELETES if front.http_rules and front.grpc_rules else DELETES // 2
+        what = f"{name}: {deletes} deletes, and no stale accept"
+        await checks.run(what, revocation.no_stale_accept, stage, deletes, seconds=revocation.SECONDS)
+        for what, check in TROUBLE:
+            await checks.run(f"{name}: {what}", check, stage)
     except Exception as error:
         checks.failed += 1
         print(f"FAILED {name}: {error!r}", flush=True)
     finally:
         for part in reversed(running):
             await part.stop()
+    await checks.run(f"{name}: logs say who, by the public part of a token", keys_are_logged, logs / f"{name}.log", gatekey)
     return gatekey.values
+
+
+async def keys_are_logged(log, gatekey):
+    text = log.read_bytes()
+    used = [value[:13] for value in gatekey.values if value[:13].encode() in text]
+    expect(len(used) >= len(gatekey.values) / 2, f"{len(used)} of {len(gatekey.values)} keys are in the log")
 
 
 async def no_value_is_logged(logs, values, fronts_run):
@@ -143,4 +158,7 @@ async def until_told():
 
 
 if __name__ == "__main__":
-    sys.exit(not asyncio.run(until_told()))
+    try:
+        sys.exit(not asyncio.run(until_told()))
+    except asyncio.CancelledError:
+        sys.exit("ended by a signal")

@@ -1,4 +1,7 @@
-"""What a run keeps secret: a certificate for the gateways, and an issuer whose JWTs Gatekey takes. By openssl, as Python has neither."""
+"""What a run keeps secret: a certificate for the gateways, and an issuer whose JWTs Gatekey takes.
+
+By openssl, as Python's own library has neither.
+"""
 
 import base64
 import json

@@ -24,11 +24,15 @@ fn is_ambiguous_segment(segment: &str) -> bool {
 }
 
 /// An encoded character that need not be encoded, that is a delimiter or a control character, or that is an encoding
-/// itself; and a per cent sign that encodes nothing.
+/// itself; a per cent sign that encodes nothing; and bytes that are no UTF-8, of which old decoders make dots and slashes
+/// (`%c0%ae`).
 fn has_ambiguous_encoding(path: &[u8]) -> bool {
     let mut rest = path;
+    let mut bytes = Vec::new();
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         let Some(byte) = encoded(&rest[at..]) else { return true };
+        bytes.extend_from_slice(&rest[..at]);
+        bytes.push(byte);
         let unreserved = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
         let again = byte == b'%' && rest.get(at + 3..).is_some_and(starts_with_hex);
         if unreserved || again || matches!(byte, b'/' | b'\\') || byte.is_ascii_control() {
@@ -36,7 +40,9 @@ fn has_ambiguous_encoding(path: &[u8]) -> bool {
         }
         rest = &rest[at + 3..];
     }
-    false
+    // What follows the last encoded byte can't be part of a character that begins with it: it is ASCII.
+    bytes.extend_from_slice(rest);
+    std::str::from_utf8(&bytes).is_err()
 }
 
 /// The byte that `%41…` stands for.
@@ -112,6 +118,11 @@ mod tests {
             "/jobs%",
             "/jobs%zz",
             "/jobs%+1",
+            "/v1/%c0%ae%c0%ae/jobs",
+            "/jobs%c0%af",
+            "/jobs%ff",
+            "/jobs%c3",
+            "/jobs%c3x",
             "/jobs#x",
         ] {
             assert!(is_ambiguous(odd), "{odd:?}");
