@@ -101,7 +101,7 @@ async def nothing_but_authorization_counts(stage):
     ]
     for headers in elsewhere:
         equal((await stage.refused(f"{path}/echo", headers)).status, 401, headers[0][0])
-    equal((await stage.refused(f"{path}/echo?access_token={token.value[:12]}")).status, 401, "in the query")
+    equal((await stage.refused(f"{path}/echo?access_token={token.value}")).status, 401, "in the query")
     equal((await stage.refused(f"{path}/echo", [("authorization", f"Bearer {jwt}")])).status, 401, "the gateway's JWT")
 
 

@@ -43,6 +43,8 @@ class Front:
     max_stream = None
     # Whether it removes what begins with x-gatekey-, or only what Gatekey sets.
     removes_others = True
+    # Whether it asks by ext_authz, and not over HTTP.
+    asks_by_grpc = False
     # What two `authorization` headers get.
     two_values = 401
     two_values_grpc = grpc.StatusCode.UNAUTHENTICATED
@@ -116,6 +118,7 @@ class Front:
 
 
 class Envoy(Front):
+    asks_by_grpc = True
     max_stream = MAX_STREAM_SECONDS
     tells_grpc_why = True
 

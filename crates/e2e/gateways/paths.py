@@ -18,7 +18,7 @@ ODD = [
     *("{a}/%2e%2e/{B}/echo", "{a}/%2E%2E/{B}/echo", "{a}/.%2e/{B}/echo", "{a}/%2e/echo", "{a}/%252e%252e/{B}/echo"),
     *("{a}/%252e%252e%252f{B}/echo", "{a}/%c0%ae%c0%ae/{B}/echo", "{a}/%uff0e%uff0e/{B}/echo", "{a}/．．/{B}/echo"),
     *("{a}/echo%00", "{a}%00/../{B}/echo", "{b}/echo%00{a}", "{a}/..%00/{B}/echo", "{a}/%0d%0aecho", "{a}/%7f", "{a}/%"),
-    *("{a}/..;/{B}/echo", "{a};x/../{B}/echo", "{a}/..;a=b/{B}/echo", "{a}/.;/echo", "/v1;x/{B}/echo", "{b};/echo"),
+    *("{a}/..;/{B}/echo", "{a};x/../{B}/echo", "{a}/..;a=b/{B}/echo", "{a}/.;/echo", "/v1;x/{B}/echo", "{b};/echo", "{a}/..%3B/{B}/echo", "{a}%3Bx/../{B}/echo", "{a}/%3F/..%23/{B}/echo"),
     *("{a}/%zz/echo", "{a}/%2", "{a}/a%62c", "/v1/%62atch/echo", "/v1/%72ealtime/echo", "/%76%31/realtime/echo"),
     *("{b}/echo", "{b}", "{a}", "{a}/../{B}", "{a}?/../{B}/echo", "{a}/echo?/../..{b}/echo", "{a}/echo#/../{B}"),
     *("{a}#/../{B}/echo", "{a}/..#/{B}/echo", "{b}/echo?type=batch", "{a}/echo/../../{B}/echo?x"),

@@ -134,7 +134,7 @@ test('nobody is signed in by a callback that they did not ask for', async () => 
 
 test('probes are not for the outside', async () => {
   const cookie = await dora.cookieHeader();
-  for (const path of ['/livez', '/readyz', '/%6civez', '//readyz']) {
+  for (const path of ['/livez', '/readyz', '/%6civez', '//readyz', '/forward-auth?type=any', '/forward-auth/']) {
     const seen = await reaches(async () => assert.equal((await stack.call(path, { headers: { cookie } })).status, 404, path));
     assert.deepEqual(seen, []);
   }

@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
+use futures_util::StreamExt;
 use gatekey_e2e::{Cluster, Start};
-use gatekey_proto::v1::Verdict;
+use gatekey_proto::v1::revocation_service_client::RevocationServiceClient;
+use gatekey_proto::v1::{self, Verdict};
 use tempfile::TempDir;
 
 /// The figures by name and labels, as they are written.
@@ -44,6 +46,7 @@ async fn what_happens_is_counted_and_tenants_are_not_named() {
     let ask = async |value: &str| {
         let url = format!("http://{}/forward-auth?type=batch", server.http);
         let request = reqwest::Client::new().get(url).header("authorization", format!("Bearer {value}"));
+        let request = request.header("x-original-uri", "/a");
         request.send().await.expect("an answer").status().as_u16()
     };
     assert_eq!(ask(&value).await, 200);
@@ -77,6 +80,31 @@ async fn what_happens_is_counted_and_tenants_are_not_named() {
             assert!(!name.contains(secret), "{name}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_counted_when_it_ends() {
+    let folder = TempDir::new().expect("a folder");
+    let server = Start::in_folder(folder.path()).args(["--metrics-addr", "127.0.0.1:0"]).start();
+    let client = server.client(folder.path(), &["verifier"], "acme");
+    let labels =
+        "grpc_type=\"bidi_stream\",grpc_service=\"gatekey.v1.RevocationService\",grpc_method=\"Watch\"";
+    let started = format!("grpc_server_started_total{{{labels}}}");
+    let handled = |code: &str| format!("grpc_server_handled_total{{{labels},grpc_code=\"{code}\"}}");
+    let hello = v1::Hello { holder: vec![7; 16], ..v1::Hello::default() };
+    let hello = v1::WatchRequest { event: Some(v1::watch_request::Event::Hello(hello)) };
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let rest = futures_util::stream::once(ended).filter_map(async |_| None);
+    let sent = futures_util::stream::once(async { hello }).chain(rest);
+    let answer = RevocationServiceClient::new(client.channel()).watch(client.request(sent)).await;
+    let mut said = answer.expect("a stream").into_inner();
+    said.message().await.expect("no error").expect("it is greeted");
+    let figures = scrape(&server).await;
+    assert!(figures[&started] > 0.5 && figures[&handled("OK")] < 0.5, "it goes on");
+    drop(end);
+    while said.message().await.expect("no error").is_some() {}
+    let counted = async { while scrape(&server).await[&handled("OK")] < 0.5 {} };
+    tokio::time::timeout(gatekey_e2e::ROOMY, counted).await.expect("it is counted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use gatekey_e2e::{Client, Cluster, ROOMY, Server, Start, TestIssuer, dev_token};
+use gatekey_e2e::{Client, Cluster, FaultProxy, Link, ROOMY, Server, Start, TestIssuer, dev_token};
 use gatekey_interceptor::{Access, Gatekey, Refusal, Rule, TokenType, VerifiedToken};
 use gatekey_model::{PresentedToken, TokenPrefix, TokenValue};
 use gatekey_proto::envoy::config::core::v3::{HeaderMap as EnvoyHeaderMap, HeaderValue as EnvoyHeader};
@@ -210,6 +210,19 @@ fn told(status: u16, what: String, headers: &HeaderMap) -> Told {
     Told { status, what, challenge: text("www-authenticate"), retry_after: text("retry-after") }
 }
 
+/// A question that was not read is answered "cannot tell", in text: it is not known which protocol its client speaks.
+fn assert_unread(answer: &CheckResponse) {
+    let Some(HttpResponse::DeniedResponse(denied)) = &answer.http_response else { panic!("it is refused") };
+    assert_eq!(denied.status.as_ref().expect("a status").code, 503);
+    assert_eq!(denied.body, Refusal::Unverifiable.message());
+    let headers = denied.headers.iter().filter_map(|option| option.header.as_ref());
+    let headers: Vec<_> = headers.map(|header| (header.key.as_str(), header.value.as_str())).collect();
+    assert_eq!(
+        headers,
+        [("content-type", "text/plain"), ("cache-control", "no-store"), ("retry-after", "1")]
+    );
+}
+
 fn refused(refusal: Refusal) -> Told {
     let response = refusal.to_http::<Vec<u8>>();
     told(response.status().as_u16(), refusal.reason().to_owned(), response.headers())
@@ -323,7 +336,7 @@ async fn whoever_asks_gets_the_same_decision() {
 /// the table, and whether it has one reading.
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_paths_get_by_no_rule() {
-    const PATHS: [(&str, Option<Rule>, bool); 20] = [
+    const PATHS: [(&str, Option<Rule>, bool); 23] = [
         ("/batch/7", Some(Rule::Batch), true),
         ("/realtime/7", Some(Rule::Realtime), true),
         ("/batch/7?type=realtime", Some(Rule::Batch), true),
@@ -345,6 +358,9 @@ async fn odd_paths_get_by_no_rule() {
         ("/batch/%2e%2e", Some(Rule::Batch), false),
         ("/batch/7%00", Some(Rule::Batch), false),
         ("/batch/..;a", Some(Rule::Batch), false),
+        ("/batch/7;a=b", Some(Rule::Batch), false),
+        ("/batch/..%3Brealtime", Some(Rule::Batch), false),
+        ("/batch/%c0%ae%c0%ae", Some(Rule::Batch), false),
     ];
     let folder = TempDir::new().expect("a folder");
     let server = Start::in_folder(folder.path()).args(["--gateway-peer", "127.0.0.1"]).start();
@@ -360,9 +376,11 @@ async fn odd_paths_get_by_no_rule() {
             let service = asker.interceptor(&values, access.clone(), path).await;
             assert_eq!(service.what == "NO_ACCESS_RULE", rule.is_none(), "{path}: {service:?}");
             let expected = if one_reading { service } else { refused(Refusal::NoRule) };
-            let query = rule.map(|rule| format!("?type={}", name(rule))).unwrap_or_default();
+            // Where the path has no rule and one reading, the gateway has none either. Otherwise it is the path that is refused.
+            let asked = rule.or((!one_reading).then_some(Rule::Any));
+            let query = asked.map(|rule| format!("?type={}", name(rule))).unwrap_or_default();
             assert_eq!(asker.forward_auth(&values, &query, path).await, expected, "forward-auth, {path}");
-            let extensions: Vec<_> = rule.map(|rule| ("type", name(rule))).into_iter().collect();
+            let extensions: Vec<_> = asked.map(|rule| ("type", name(rule))).into_iter().collect();
             let envoy = asker.ext_authz(&values, &extensions, path, false).await;
             assert_eq!(envoy, expected, "ext_authz, {path}");
         }
@@ -412,6 +430,48 @@ async fn without_a_store_nobody_can_tell() {
     assert_eq!(asker.all(&values, Rule::Batch).await.status, 200);
 }
 
+/// The store is there and says nothing: a gateway is answered before it makes something of its own of the silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_store_is_an_answer_in_time() {
+    let folder = TempDir::new().expect("a folder");
+    let cluster = Cluster::start();
+    let database = cluster.database().await;
+    database.migrate();
+    let (url, link) = FaultProxy::before_database(&database.url).await;
+    let server = Start::in_folder(folder.path())
+        .args(["--dev", "--database-url", &url, "--lease", "120", "--gateway-peer", "127.0.0.1"])
+        .start();
+    let asker = Asker::new(&server, &folder).await;
+    let developer = server.client(folder.path(), &["developer"], "acme");
+    let (_, value) = developer.create_batch("never asked for").await;
+    let value = format!("Bearer {value}");
+    let values = [value.as_bytes()];
+    link.set(Link::STALLED);
+    assert_eq!(asker.forward_auth(&values, "?type=batch", "/a").await, refused(Refusal::Unverifiable));
+    for raw in [false, true] {
+        let told = asker.ext_authz(&values, &[("type", "batch")], "/a", raw).await;
+        assert_eq!(told, refused(Refusal::Unverifiable));
+    }
+    // A gateway that waits for less than that is answered in less.
+    let request = HttpRequest { path: "/a".to_owned(), ..HttpRequest::default() };
+    let headers = HashMap::from([("authorization".to_owned(), value.clone())]);
+    let request = Some(EnvoyRequest { http: Some(HttpRequest { headers, ..request }) });
+    let context_extensions = HashMap::from([("type".to_owned(), "batch".to_owned())]);
+    let attributes = Some(AttributeContext { request, context_extensions });
+    let mut request = tonic::Request::new(CheckRequest { attributes });
+    request.set_timeout(Duration::from_millis(200));
+    let answer = AuthorizationClient::new(asker.client.channel()).check(request).await;
+    if let Ok(answer) = answer {
+        assert_eq!(envoy_told(answer.get_ref()).status, 503);
+    } else {
+        // A busy machine: the client's own clock was first, which is no accept either.
+        assert_eq!(answer.expect_err("it is one").code(), Code::Cancelled);
+    }
+    link.heal();
+    let recovered = async { while asker.forward_auth(&values, "?type=batch", "/a").await.status != 200 {} };
+    timeout(ROOMY, recovered).await.expect("it recovers");
+}
+
 /// A gateway that can't prove that it is one is told nothing of any token, and its client is not told to go away.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_no_gateway_gets_no_decision() {
@@ -429,7 +489,7 @@ async fn whoever_is_no_gateway_gets_no_decision() {
     let http = reqwest::Client::new();
     let ask = async |proof: Option<&str>| {
         let mut request = http.get(format!("http://{}/forward-auth?type=batch", server.http));
-        request = request.header("authorization", &good);
+        request = request.header("authorization", &good).header("x-original-uri", "/a");
         if let Some(proof) = proof {
             request = request.header("x-gatekey-authorization", proof);
         }
@@ -445,6 +505,7 @@ async fn whoever_is_no_gateway_gets_no_decision() {
     // The token of a client is no proof of a gateway, nor is a gateway's JWT a token.
     let swapped = http.get(format!("http://{}/forward-auth?type=batch", server.http));
     let swapped = swapped.header("authorization", &verifier).header("x-gatekey-authorization", &verifier);
+    let swapped = swapped.header("x-original-uri", "/a");
     assert_eq!(swapped.send().await.expect("an answer").status().as_u16(), 401);
 
     let check = async |metadata: &'static str, proof: Option<&str>| {
@@ -472,7 +533,7 @@ async fn whoever_is_no_gateway_gets_no_decision() {
             (Some("Bearer x"), Code::Unauthenticated),
         ] {
             let answer = check(metadata, proof).await;
-            assert_eq!(envoy_told(&answer), unknown);
+            assert_unread(&answer);
             assert_eq!(answer.status.expect("a status").code, i32::from(code), "the gateway is told why");
         }
     }
@@ -530,7 +591,7 @@ async fn envoy_is_told_who_calls_and_what_to_remove() {
     assert_eq!(denied.body, Refusal::WrongType(TokenType::Batch).message());
 }
 
-/// A client's headers are long at most; what is longer than a client can send is no question.
+/// What is longer than a gateway's question can be is "cannot tell" as well: its client must not decide what becomes of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_questions_are_answered() {
     let folder = TempDir::new().expect("a folder");
@@ -549,9 +610,9 @@ async fn long_questions_are_answered() {
     let asked = AuthorizationClient::new(asker.client.channel())
         .check(CheckRequest { attributes: Some(attributes) })
         .await;
-    // Which Envoy takes for an outage.
-    let status = asked.expect_err("it is too long");
-    assert!(matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted), "{status:?}");
+    let answer = asked.expect("an answer that can be handed on").into_inner();
+    assert_unread(&answer);
+    assert_ne!(answer.status.expect("a status").code, i32::from(Code::Ok));
     let long = asker.forward_auth(&[b"Bearer x"], "?type=batch", &format!("/{}", "a".repeat(100_000))).await;
     assert_eq!(long.status, 401);
     timeout(Duration::from_secs(10), asker.gatekey.leased()).await.expect("nothing has come of it");

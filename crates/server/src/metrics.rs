@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use gatekey_api::Readiness;
+use gatekey_api::{Readiness, http};
 use gatekey_core::Revocations;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -170,8 +170,9 @@ pub(crate) async fn listen(
     let upkeep = tokio::spawn(recorder.clone().keep_up());
     let sources = Sources { recorder, process, revocations, readiness, store };
     let router = Router::new().route("/metrics", get(scrape)).with_state(sources);
+    let only_local = config.is_development();
     let served = tokio::spawn(async move {
-        if let Err(cause) = axum::serve(listener, router).await {
+        if let Err(cause) = http::serve_figures(listener, router, only_local).await {
             error!(%cause, "figures are no longer served");
         }
     });

@@ -16,9 +16,8 @@ use gatekey_proto::envoy::r#type::v3::HttpStatus;
 use gatekey_proto::google::rpc;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
-use tonic::Code;
+use tonic::{Code, Status};
 
-use crate::ApiError;
 use crate::gateway::{self, Mandate, NoRule, Question};
 
 const AUTHORIZATION: &str = "authorization";
@@ -58,7 +57,8 @@ impl Asked {
 
     fn is_grpc(&self) -> bool {
         let mut types = self.headers().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        types.any(|(_, value)| value.starts_with(b"application/grpc"))
+        types
+            .any(|(_, value)| matches!(value.strip_prefix(b"application/grpc"), Some([] | [b'+' | b';', ..])))
     }
 
     /// Lets the request through: with who calls, and without what its client said of that.
@@ -99,13 +99,21 @@ impl Asked {
             DeniedHttpResponse { status: Some(code), headers, body },
         )
     }
+}
 
-    /// Whoever asks is no gateway that is known: nobody can tell. To them, and only to them, it is said why.
-    pub(crate) fn refuse(&self, error: &ApiError) -> CheckResponse {
-        let status = error.clone().into_status();
-        let answer = self.deny(Refusal::Unverifiable);
-        CheckResponse { status: Some(rpc_status(status.code(), status.message())), ..answer }
-    }
+/// The answer to a question that is not read, for whatever reason: nobody can tell. It is said why, to whoever asks and to nobody
+/// else. The body is text, which clients of gRPC find as the message of their status.
+pub(crate) fn unread(why: &Status) -> CheckResponse {
+    let refusal = Refusal::Unverifiable;
+    let texts = [("content-type", "text/plain"), ("cache-control", "no-store"), ("retry-after", "1")];
+    denied(
+        rpc_status(why.code(), why.message()),
+        DeniedHttpResponse {
+            status: Some(HttpStatus { code: i32::from(refusal.http_status().as_u16()) }),
+            headers: texts.map(|(name, value)| set(name, value.to_owned())).into(),
+            body: refusal.message().to_owned(),
+        },
+    )
 }
 
 fn denied(status: rpc::Status, response: DeniedHttpResponse) -> CheckResponse {

@@ -44,25 +44,25 @@ fn original_target(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, NoRule> 
     let mut targets = Vec::new();
     let mut methods = Vec::new();
     for [target, method] in FAMILIES {
-        targets.extend(only(headers, target)?.map(Cow::Borrowed));
+        targets.extend(only(headers, target)?);
         methods.extend(only(headers, method)?);
     }
     if let Some(url) = only(headers, ORIGINAL_URL)? {
-        targets.push(Cow::Borrowed(target_of(url)));
+        targets.push(target_of(&url).to_owned().into());
     }
     let agree = targets.windows(2).all(|pair| pair[0] == pair[1])
         && methods.windows(2).all(|pair| pair[0] == pair[1]);
     if agree { Ok(targets.pop()) } else { Err(NoRule::OriginalContradicted) }
 }
 
-/// The one value of a header. What is no text is not a target either.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, NoRule> {
+/// The one value of a header. What is no ASCII stays none.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<Cow<'a, str>>, NoRule> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(NoRule::OriginalContradicted);
     }
-    value.to_str().map(Some).map_err(|_| NoRule::PathAmbiguous)
+    Ok(Some(String::from_utf8_lossy(value.as_bytes())))
 }
 
 /// What follows scheme and host.
@@ -79,6 +79,9 @@ mod tests {
     use super::*;
 
     fn rule(query: &str, headers: &[(&str, &str)]) -> Result<Rule, NoRule> {
+        let told = headers.iter().any(|(name, _)| name.starts_with("x-o") || name.starts_with("x-f"));
+        let plain = [("x-original-uri", "/plain")];
+        let headers = [headers, if told { &[] } else { &plain }].concat();
         let uri = format!("/forward-auth{query}").parse().expect("a URI");
         let headers: HeaderMap = headers
             .iter()
@@ -106,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_header_that_is_not_configured_says_nothing() {
-        let uri = Uri::from_static("/forward-auth");
+        let uri = Uri::from_static("/forward-auth?ambiguous_paths=allow");
         let headers =
             HeaderMap::from_iter([(HeaderName::from_static("x-rule"), HeaderValue::from_static("any"))]);
         assert_eq!(question(&uri, &headers, None).rule, Err(NoRule::TypeMissing));
@@ -135,6 +138,17 @@ mod tests {
         for odd in ["/a/../b", "//a", "/a%2fb"] {
             assert_eq!(batch(&[("x-original-uri", odd)]), Err(NoRule::PathAmbiguous), "{odd}");
             assert_eq!(batch(&[("x-forwarded-uri", odd)]), Err(NoRule::PathAmbiguous), "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_told_or_no_ascii_passes_only_where_paths_do_not_matter() {
+        let odd = HeaderValue::from_bytes(b"/v1/\xff").expect("a value");
+        let odd = HeaderMap::from_iter([(HeaderName::from_static("x-original-uri"), odd)]);
+        for (headers, why) in [(odd, NoRule::PathAmbiguous), (HeaderMap::new(), NoRule::OriginalMissing)] {
+            let rule = |uri| question(&Uri::from_static(uri), &headers, None).rule;
+            assert_eq!(rule("/forward-auth?type=batch"), Err(why));
+            assert_eq!(rule("/forward-auth?type=batch&ambiguous_paths=allow"), Ok(Rule::Batch));
         }
     }
 

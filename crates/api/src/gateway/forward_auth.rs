@@ -13,12 +13,14 @@ use gatekey_model::Token;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, header};
 
-use super::{Gateways, Peer, Proof, answer, count, identity};
+use super::{Gateways, NOT_A_GATEWAY, Peer, Proof, answer, count, count_as, identity};
 use crate::call_id::CallId;
 use crate::convert;
 
 /// Where it is served.
 pub(crate) const PATH: &str = "/forward-auth";
+
+const ASKER: &str = "forward_auth";
 
 /// What the handler needs.
 #[derive(Clone)]
@@ -36,9 +38,7 @@ pub(crate) fn router(tokens: Tokens, gateways: Gateways, type_header: Option<Hea
 async fn ask(State(forward_auth): State<ForwardAuth>, request: Request) -> Response {
     // Whatever the body is, nothing of it matters.
     let (request, _) = request.into_parts();
-    let decision = decide(&forward_auth, &request).await;
-    count("forward_auth", &decision);
-    let mut response = match decision {
+    let mut response = match decide(&forward_auth, &request).await {
         Ok(token) => allowed(&token),
         Err(refusal) => refusal.to_http(),
     };
@@ -51,11 +51,16 @@ async fn decide(forward_auth: &ForwardAuth, request: &Parts) -> Result<Arc<Token
     let peer = request.extensions.get::<ConnectInfo<Peer>>().map_or(Peer(None), |ConnectInfo(peer)| *peer);
     // Nothing of the request is believed before: not even which rule it is about.
     let Proof(proof) = gateways.over_http(peer, &request.uri, &request.headers).await;
-    let caller = proof.map_err(|_| Refusal::Unverifiable)?;
+    let caller = proof.map_err(|_| {
+        count_as(ASKER, NOT_A_GATEWAY);
+        Refusal::Unverifiable
+    })?;
     let Some(CallId(id)) = request.extensions.get().cloned() else { return Err(Refusal::Unverifiable) };
     let call = Call { caller, id, deadline: None };
     let question = convert::forward_auth::question(&request.uri, &request.headers, type_header.as_ref());
-    answer(tokens, &call, question).await
+    let decision = answer(tokens, &call, question).await;
+    count(ASKER, &decision);
+    decision
 }
 
 fn allowed(token: &Token) -> Response {

@@ -7,11 +7,13 @@ pub(crate) mod path;
 mod question;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatekey_access::{Identity, Refusal, decide};
-use gatekey_core::{Call, Tokens, VerifyTarget, VerifyToken};
+use gatekey_core::{Call, Tokens, VerifyTarget, VerifyToken, boottime};
 use gatekey_model::Token;
 use metrics::counter;
+use tokio::time::timeout;
 
 use crate::ApiError;
 use crate::auth::refusals;
@@ -20,7 +22,12 @@ pub use askers::Gateways;
 pub(crate) use askers::{Peer, Proof};
 pub(crate) use question::{Mandate, NoRule, Question};
 
-/// Decides about one request. `call` is that of the gateway.
+/// Gateways wait for a second as a rule, and make something of their own of what comes later.
+const LONGEST: Duration = Duration::from_millis(800);
+/// What is counted where whoever asks is no gateway.
+pub(crate) const NOT_A_GATEWAY: &str = "NOT_A_GATEWAY";
+
+/// Decides about one request, in time. `call` is that of the gateway.
 pub(crate) async fn answer(
     tokens: &Tokens,
     call: &Call,
@@ -33,7 +40,12 @@ pub(crate) async fn answer(
     })?;
     let target = VerifyTarget::Digest(question.presented?.digest());
     let request = VerifyToken { target, required: rule.required(), holder: None };
-    let verification = tokens.verify(call, Ok(request)).await.map_err(|error| {
+    let longest = call.deadline.map_or(LONGEST, |deadline| deadline.since(boottime()).min(LONGEST));
+    let Ok(verified) = timeout(longest, tokens.verify(call, Ok(request))).await else {
+        refusals::log_gateway("DEADLINE_EXCEEDED", "the store did not answer in time");
+        return Err(Refusal::Unverifiable);
+    };
+    let verification = verified.map_err(|error| {
         // It logs the cause. Whatever it is, nobody can tell.
         let error = ApiError::from(error);
         refusals::log_gateway(error.reason_name(), "a gateway was told that nobody can tell");
@@ -46,11 +58,12 @@ pub(crate) async fn answer(
 
 /// Counts what became of a question.
 pub(crate) fn count(asker: &'static str, decision: &Result<Arc<Token>, Refusal>) {
-    let said = match decision {
-        Ok(_) => "allowed",
-        Err(refusal) => refusal.reason(),
-    };
-    counter!("gatekey_gateway_decisions_total", "asker" => asker, "decision" => said).increment(1);
+    count_as(asker, decision.as_ref().map_or_else(|refusal| refusal.reason(), |_| "allowed"));
+}
+
+/// The same in words.
+pub(crate) fn count_as(asker: &'static str, decision: &'static str) {
+    counter!("gatekey_gateway_decisions_total", "asker" => asker, "decision" => decision).increment(1);
 }
 
 /// A token as the headers for a service tell of it.

@@ -23,6 +23,7 @@ pub(crate) enum NoRule {
     ParameterUnknown,
     ValueUnknown,
     PathAmbiguous,
+    OriginalMissing,
     OriginalContradicted,
 }
 
@@ -35,6 +36,9 @@ impl NoRule {
             Self::ParameterUnknown => "a gateway asks with a parameter that is none, or that is there twice",
             Self::ValueUnknown => "a gateway asks with a value that its parameter does not have",
             Self::PathAmbiguous => "the path of a request can be read in more than one way",
+            Self::OriginalMissing => {
+                "a gateway does not say what the original request is for: set X-Original-URI"
+            }
             Self::OriginalContradicted => {
                 "a gateway's headers contradict each other about the original request"
             }
@@ -94,13 +98,14 @@ impl Mandate {
         self.strip_authorization
     }
 
-    /// The rule for a request to this target, if the gateway says to which.
+    /// The rule for a request to this target. A gateway that does not say to which can't have its path looked at.
     pub(crate) fn rule(&self, target: Option<&str>) -> Result<Rule, NoRule> {
         let rule = self.rule.ok_or(NoRule::TypeMissing)?;
-        match target {
-            Some(target) if !self.ambiguous_paths && path::is_ambiguous(target) => Err(NoRule::PathAmbiguous),
-            _ => Ok(rule),
+        if self.ambiguous_paths {
+            return Ok(rule);
         }
+        let target = target.ok_or(NoRule::OriginalMissing)?;
+        if path::is_ambiguous(target) { Err(NoRule::PathAmbiguous) } else { Ok(rule) }
     }
 }
 
@@ -114,9 +119,10 @@ mod tests {
 
     #[test]
     fn a_rule_is_one_known_type() {
-        assert_eq!(rule(&[("type", "batch")], None), Ok(Rule::Batch));
+        assert_eq!(rule(&[("type", "batch")], Some("/a")), Ok(Rule::Batch));
         assert_eq!(rule(&[("type", "realtime")], Some("/a")), Ok(Rule::Realtime));
-        assert_eq!(rule(&[("type", "any"), ("type", "any")], None), Ok(Rule::Any));
+        assert_eq!(rule(&[("type", "any"), ("type", "any")], Some("/a")), Ok(Rule::Any));
+        assert_eq!(rule(&[("type", "any")], None), Err(NoRule::OriginalMissing));
         assert_eq!(rule(&[], None), Err(NoRule::TypeMissing));
         for unknown in ["", "Batch", "public", "batch ", "batch,realtime"] {
             assert_eq!(rule(&[("type", unknown)], None), Err(NoRule::TypeUnknown), "{unknown:?}");
@@ -136,6 +142,7 @@ mod tests {
         );
         let allow = ("ambiguous_paths", "allow");
         assert_eq!(rule(&[("type", "batch"), allow], odd), Ok(Rule::Batch));
+        assert_eq!(rule(&[("type", "batch"), allow], None), Ok(Rule::Batch), "nothing of the path matters");
         assert_eq!(rule(&[("type", "batch"), allow, allow], odd), Err(NoRule::ParameterUnknown));
         assert_eq!(rule(&[("type", "batch"), ("ambiguous_paths", "yes")], None), Err(NoRule::ValueUnknown));
     }

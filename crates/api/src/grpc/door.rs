@@ -20,7 +20,7 @@ use tracing::Instrument;
 use super::figures::Figures;
 use super::{authenticate, authorization, complete, deadline, public_streams};
 use crate::call_id::{Identified, KnownPaths};
-use crate::gateway::Peer;
+use crate::gateway::{Peer, Proof};
 use crate::{ApiError, Authenticator, Gateways, Readiness, loopback};
 
 /// What it takes to let a call in.
@@ -79,11 +79,14 @@ where
         let identified = Identified::of(&self.door.paths, &mut request);
         let span = identified.span();
         let ours = complete::is_ours(request.uri().path());
+        let question = is_question(&request);
         let begun = self.door.figures.as_ref().and_then(|figures| figures.begin(request.uri().path()));
         let within = deadline::set(&mut request);
         let admission = span.in_scope(|| self.door.admit(&mut request));
         let finish = move |response| {
-            let response = identified.end(if ours { complete::complete(response) } else { response });
+            let response = if ours { complete::complete(response) } else { response };
+            let response =
+                identified.end(if question { authorization::complete(response) } else { response });
             Ok(match begun {
                 Some(begun) => begun.follow(response),
                 None => response,
@@ -121,11 +124,14 @@ impl Door {
     fn admit(&self, request: &mut Request) -> Admission {
         if is_question(request) {
             // A gateway proves itself in its own ways, and is told in its own words if it does not.
-            let proof = self.gateways.known(peer(request), request.uri(), request.headers());
-            return proof.map_or(Admission::Unknown, |proof| {
-                request.extensions_mut().insert(proof);
-                Admission::Admitted
-            });
+            return match self.gateways.known(peer(request), request.uri(), request.headers()) {
+                None => Admission::Unknown,
+                Some(Proof(Err(error))) => Admission::Refused(authorization::refused(error)),
+                Some(Proof(Ok(gateway))) => {
+                    request.extensions_mut().insert(gateway);
+                    Admission::Admitted
+                }
+            };
         }
         if self.only_local
             && let Err(refusal) = loopback::check(request.uri(), request.headers())
@@ -161,9 +167,14 @@ where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
     if is_question(&request) {
-        let proof = door.gateways.over_grpc(peer(&request), request.uri(), request.headers()).await;
-        request.extensions_mut().insert(proof);
-        return inner.call(request).await;
+        let Proof(proof) = door.gateways.over_grpc(peer(&request), request.uri(), request.headers()).await;
+        return match proof {
+            Ok(gateway) => {
+                request.extensions_mut().insert(gateway);
+                inner.call(request).await
+            }
+            Err(error) => Ok(authorization::refused(error)),
+        };
     }
     let caller: Result<Arc<Caller>, ApiError> =
         authenticate::caller(&door.authenticator, request.headers()).await;

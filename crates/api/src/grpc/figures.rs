@@ -123,7 +123,7 @@ impl Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.end(Code::Cancelled);
+        self.end(if std::thread::panicking() { Code::Internal } else { Code::Cancelled });
     }
 }
 
@@ -148,10 +148,15 @@ impl http_body::Body for Followed {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(trailers) = frame.trailers_ref()
-        {
-            self.see(trailers);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    self.see(trailers);
+                }
+            }
+            // Without a status.
+            Poll::Ready(Some(Err(_)) | None) => self.begun.end(Code::Unknown),
+            Poll::Pending => {}
         }
         polled
     }

@@ -10,7 +10,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use gatekey_core::{Call, Caller};
 use gatekey_proto::v1::ErrorReason;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use metrics::histogram;
 use tracing::Instrument;
 
@@ -83,19 +83,38 @@ pub(super) fn around(router: Router, base: &str) -> Router {
         let paths = paths.clone();
         async move {
             let identified = Identified::of(&paths, &mut request);
-            let begun = Instant::now();
-            let route = paths.route(request.uri().path()).to_owned();
-            let method = method(request.method());
+            let mut begun = Begun {
+                at: Instant::now(),
+                route: paths.route(request.uri().path()).to_owned(),
+                method: method(request.method()),
+                status: None,
+            };
             let response = next.run(request).instrument(identified.span()).await;
-            let labels = [
-                ("http_request_method", method.to_owned()),
-                ("http_route", route),
-                ("http_response_status_code", response.status().as_str().to_owned()),
-            ];
-            histogram!("http_server_request_duration_seconds", &labels).record(begun.elapsed());
+            begun.status = Some(response.status());
+            drop(begun);
             identified.end(for_browsers(response))
         }
     }))
+}
+
+/// A request that has begun, to be recorded when it ends: without a status if its caller went away first.
+struct Begun {
+    at: Instant,
+    route: String,
+    method: &'static str,
+    status: Option<StatusCode>,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let status = self.status.as_ref().map_or("", StatusCode::as_str).to_owned();
+        let labels = [
+            ("http_request_method", self.method.to_owned()),
+            ("http_route", std::mem::take(&mut self.route)),
+            ("http_response_status_code", status),
+        ];
+        histogram!("http_server_request_duration_seconds", &labels).record(self.at.elapsed());
+    }
 }
 
 /// As OpenTelemetry names methods: what a stranger made up is one of them.

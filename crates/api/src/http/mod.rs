@@ -30,6 +30,9 @@ pub use sign_in::{DevelopmentSignIn, Sign};
 /// People, probes and gateways need few.
 const MAX_CONNECTIONS: usize = 1_024;
 
+/// Who scrapes figures needs one.
+const MAX_SCRAPERS: usize = 32;
+
 /// What the HTTP port needs.
 #[derive(Clone)]
 pub struct Surface {
@@ -103,4 +106,19 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let service = router.into_make_service_with_connect_info::<Peer>();
     axum::serve(Acceptor::new(listener, MAX_CONNECTIONS), service).with_graceful_shutdown(stop).await
+}
+
+/// Serves figures until it is dropped, in development mode to local callers only.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve_figures(
+    listener: TcpListener,
+    mut router: Router,
+    only_local: bool,
+) -> std::io::Result<()> {
+    if only_local {
+        router = router.layer(from_fn(crate::loopback::only_local));
+    }
+    axum::serve(Acceptor::new(listener, MAX_SCRAPERS), router).await
 }

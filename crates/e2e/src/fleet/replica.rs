@@ -1,7 +1,6 @@
 //! A replica of a fleet: a server process, reached by its callers and reaching its store through links that can
 //! be broken.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -34,7 +33,7 @@ pub(super) struct Common<'a> {
 
 impl Replica {
     pub(super) async fn start(common: &Common<'_>) -> Self {
-        let (url, store) = through_a_proxy(common.url).await;
+        let (url, store) = FaultProxy::before_database(common.url).await;
         let start = common.args.iter().fold(Start::in_folder(common.folder), Start::arg);
         let start = start.args(["--dev", "--database-url", &url]);
         let server = block_in_place(|| start.start());
@@ -111,13 +110,4 @@ impl Replica {
     fn server(&self) -> MutexGuard<'_, Option<Server>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The same database through a proxy.
-async fn through_a_proxy(url: &str) -> (String, FaultProxy) {
-    let (before, rest) = url.rsplit_once('@').expect("a URL with a user");
-    let (address, database) = rest.split_once('/').expect("a URL with a database");
-    let address: SocketAddr = address.parse().expect("an address and a port");
-    let proxy = FaultProxy::start(address).await;
-    (format!("{before}@{}/{database}", proxy.address()), proxy)
 }

@@ -103,6 +103,18 @@ impl FaultProxy {
         Self { address, link, listening }
     }
 
+    /// One before the database of this URL, and the URL through it.
+    ///
+    /// # Panics
+    /// If the URL has no user, address, port and database.
+    pub async fn before_database(url: &str) -> (String, Self) {
+        let (before, rest) = url.rsplit_once('@').expect("a URL with a user");
+        let (address, database) = rest.split_once('/').expect("a URL with a database");
+        let address: SocketAddr = address.parse().expect("an address and a port");
+        let proxy = Self::start(address).await;
+        (format!("{before}@{}/{database}", proxy.address()), proxy)
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
