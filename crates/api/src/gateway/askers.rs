@@ -30,20 +30,13 @@ pub struct Gateways {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) Option<IpAddr>);
 
-/// Whether whoever asks is a gateway, found out before the question is looked at.
-#[derive(Clone, Debug)]
-pub(crate) struct Proof(pub(crate) Result<Arc<Caller>, ApiError>);
+/// The gateway that asks, or why whoever asks is none. It is found out, and a refusal logged, before the question is looked at.
+type Proof = Result<Arc<Caller>, ApiError>;
 
 impl Peer {
     /// As IPv4, where an address of IPv6 stands for one.
     pub(crate) fn of(address: Option<SocketAddr>) -> Self {
         Self(address.map(|address| address.ip().to_canonical()))
-    }
-}
-
-impl Proof {
-    fn of(caller: Result<Arc<Caller>, ApiError>) -> Self {
-        Self(caller.inspect_err(refusals::log))
     }
 }
 
@@ -71,13 +64,13 @@ impl Gateways {
     /// The proof, if it takes no waiting.
     pub(crate) fn known(&self, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Option<Proof> {
         if let Some(caller) = self.peer(peer) {
-            return Some(Proof(Ok(caller)));
+            return Some(Ok(caller));
         }
         if headers.contains_key(AUTHORIZATION) {
             return None;
         }
         let caller = self.authenticator.known(headers)?;
-        Some(Proof::of(self.local(uri, headers).and_then(|()| verifier(caller))))
+        Some(self.local(uri, headers).and_then(|()| verifier(caller)).inspect_err(refusals::log))
     }
 
     /// Over gRPC, where what a gateway forwards is in the message and `authorization` is its own.
@@ -92,7 +85,7 @@ impl Gateways {
 
     async fn proof(&self, peer: Peer, uri: &Uri, headers: &HeaderMap, own: bool) -> Proof {
         if let Some(caller) = self.peer(peer) {
-            return Proof(Ok(caller));
+            return Ok(caller);
         }
         let caller = async {
             self.local(uri, headers)?;
@@ -103,7 +96,7 @@ impl Gateways {
             };
             verifier(caller)
         };
-        Proof::of(caller.await)
+        caller.await.inspect_err(refusals::log)
     }
 
     fn local(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {

@@ -13,7 +13,7 @@ use gatekey_model::Token;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, header};
 
-use super::{Gateways, NOT_A_GATEWAY, Peer, Proof, answer, count, count_as, identity};
+use super::{Gateways, NOT_A_GATEWAY, Peer, answer, count, count_as, identity};
 use crate::call_id::CallId;
 use crate::convert;
 
@@ -50,7 +50,7 @@ async fn decide(forward_auth: &ForwardAuth, request: &Parts) -> Result<Arc<Token
     let ForwardAuth { tokens, gateways, type_header } = forward_auth;
     let peer = request.extensions.get::<ConnectInfo<Peer>>().map_or(Peer(None), |ConnectInfo(peer)| *peer);
     // Nothing of the request is believed before: not even which rule it is about.
-    let Proof(proof) = gateways.over_http(peer, &request.uri, &request.headers).await;
+    let proof = gateways.over_http(peer, &request.uri, &request.headers).await;
     let caller = proof.map_err(|_| {
         count_as(ASKER, NOT_A_GATEWAY);
         Refusal::Unverifiable

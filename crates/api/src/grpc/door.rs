@@ -20,7 +20,7 @@ use tracing::Instrument;
 use super::figures::Figures;
 use super::{authenticate, authorization, complete, deadline, public_streams};
 use crate::call_id::{Identified, KnownPaths};
-use crate::gateway::{Peer, Proof};
+use crate::gateway::Peer;
 use crate::{ApiError, Authenticator, Gateways, Readiness, loopback};
 
 /// What it takes to let a call in.
@@ -126,8 +126,8 @@ impl Door {
             // A gateway proves itself in its own ways, and is told in its own words if it does not.
             return match self.gateways.known(peer(request), request.uri(), request.headers()) {
                 None => Admission::Unknown,
-                Some(Proof(Err(error))) => Admission::Refused(authorization::refused(error)),
-                Some(Proof(Ok(gateway))) => {
+                Some(Err(error)) => Admission::Refused(authorization::refused(error)),
+                Some(Ok(gateway)) => {
                     request.extensions_mut().insert(gateway);
                     Admission::Admitted
                 }
@@ -167,8 +167,7 @@ where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
     if is_question(&request) {
-        let Proof(proof) = door.gateways.over_grpc(peer(&request), request.uri(), request.headers()).await;
-        return match proof {
+        return match door.gateways.over_grpc(peer(&request), request.uri(), request.headers()).await {
             Ok(gateway) => {
                 request.extensions_mut().insert(gateway);
                 inner.call(request).await
