@@ -5,10 +5,14 @@ use tokio::sync::watch;
 /// Where in its life the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// It waits for the store to be there, and for its schema to be as it should.
+    Starting,
     /// It can do all that it is for.
     Serving,
-    /// It runs, but the store does not answer.
+    /// It runs, but the store does not answer (any more).
     StoreUnavailable,
+    /// It is about to end, and serves whoever has not heard of that yet.
+    Leaving,
     /// It finishes what runs and takes nothing new.
     Draining,
 }
@@ -36,11 +40,11 @@ impl Readiness {
         self.0.subscribe()
     }
 
-    /// Enters a phase; says whether it is another than before. Nothing follows on draining.
+    /// Enters a phase; says whether it is another than before. There is no way back from the end.
     #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn enter(&self, phase: Phase) -> bool {
         self.0.send_if_modified(|current| {
-            let change = *current != phase && *current != Phase::Draining;
+            let change = current.may_become(phase);
             if change {
                 *current = phase;
             }
@@ -50,6 +54,14 @@ impl Readiness {
 }
 
 impl Phase {
+    fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Draining => false,
+            Self::Leaving => next == Self::Draining,
+            Self::Starting | Self::Serving | Self::StoreUnavailable => next != self,
+        }
+    }
+
     /// Whether the process is alive and means to stay so. Never a matter of the store.
     #[must_use]
     pub const fn is_live(self) -> bool {
@@ -66,9 +78,10 @@ impl Phase {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Starting => "waiting for the store",
             Self::Serving => "serving",
             Self::StoreUnavailable => "the store is unavailable",
-            Self::Draining => "shutting down",
+            Self::Leaving | Self::Draining => "shutting down",
         }
     }
 }
@@ -79,10 +92,14 @@ mod tests {
 
     #[test]
     fn draining_is_the_end() {
-        let readiness = Readiness::new(Phase::StoreUnavailable);
+        let readiness = Readiness::new(Phase::Starting);
         assert!(readiness.enter(Phase::Serving));
         assert!(!readiness.enter(Phase::Serving));
+        assert!(readiness.enter(Phase::Leaving));
+        assert!(!readiness.enter(Phase::Serving));
+        assert!(!readiness.enter(Phase::StoreUnavailable));
         assert!(readiness.enter(Phase::Draining));
+        assert!(!readiness.enter(Phase::Leaving));
         assert!(!readiness.enter(Phase::Serving));
         assert_eq!(readiness.phase(), Phase::Draining);
     }

@@ -147,6 +147,8 @@ async fn session(channel: Channel, client: Client, holder: u128, leased: Leased)
                     .await
                     .expect("the stream is there");
             }
+            // These measure no server that ends.
+            Down::Leave(_) => return,
             Down::Grant(_) => {
                 if !std::mem::replace(&mut had, true) {
                     leased.fetch_add(1, Ordering::Relaxed);

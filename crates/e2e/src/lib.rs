@@ -1,8 +1,10 @@
 //! What the black-box tests share: the real server as a process, its clients, databases and issuers.
 
+mod begun;
 mod binary;
 mod client;
 mod clock;
+mod dev_token;
 mod faults;
 mod fleet;
 mod holder;
@@ -12,9 +14,11 @@ mod proxy;
 mod raw;
 mod server;
 
+pub use begun::Begun;
 pub use binary::{gatekey, logs, root, transcribe_grpc, transcribe_http};
 pub use client::{Client, reason, violations};
 pub use clock::boottime;
+pub use dev_token::dev_token;
 pub use faults::{Faults, Findings};
 pub use fleet::{Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Tally, Token};
 pub use holder::{Checked, HolderProcess, HolderStart, Outcome, TestHolder};
@@ -22,7 +26,7 @@ pub use issuer::TestIssuer;
 pub use postgres::{Cluster, Database};
 pub use proxy::{FaultProxy, Flow, Link, Upstream};
 pub use raw::Raw;
-pub use server::{ROOMY, Server, Start, dev_token};
+pub use server::{ROOMY, Server, Start};
 
 /// The Rust code in the README compiles.
 #[cfg(doctest)]

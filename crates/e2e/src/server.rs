@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{Client, TestIssuer, gatekey, logs};
+use crate::{Begun, Client, TestIssuer, dev_token, gatekey, logs};
 
 /// A bound for waits that only a broken server reaches.
 pub const ROOMY: Duration = Duration::from_mins(1);
@@ -101,6 +101,28 @@ impl Start {
     /// # Errors
     /// Its log, if it ends instead.
     pub(crate) fn try_start(&self) -> Result<Server, String> {
+        let (child, log, first_line) = self.spawn();
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Server { grpc: nowhere, http: nowhere, metrics: None, child, log }.once_it_listens(&first_line)
+    }
+
+    /// Starts it and waits for nothing: where it listens is chosen here.
+    ///
+    /// # Panics
+    /// If no port is free.
+    #[must_use]
+    pub fn begin(&self) -> Begun {
+        let free =
+            || TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+        let (grpc, http) = (free(), free());
+        let addresses = [grpc.to_string(), http.to_string()];
+        let start = self.clone().args(["--grpc-addr", &addresses[0], "--http-addr", &addresses[1]]);
+        let (child, log, first_line) = start.spawn();
+        Begun::new(Server { grpc, http, metrics: None, child, log }, first_line)
+    }
+
+    /// The process, its log, and the first line that it says.
+    fn spawn(&self) -> (Child, PathBuf, mpsc::Receiver<String>) {
         let (log, file) = new_log();
         let mut child = self
             .command()
@@ -118,16 +140,7 @@ impl Start {
                 line.send(text).ok();
             }
         });
-        let text = first_line.recv_timeout(ROOMY).unwrap_or_default();
-        let Ok(ready) = serde_json::from_str::<Value>(&text) else {
-            child.kill().ok();
-            child.wait().ok();
-            return Err(format!("{text}{}", std::fs::read_to_string(&log).unwrap_or_default()));
-        };
-        let address = |name: &str| ready[name].as_str().map(|text| text.parse().expect("an address"));
-        let (grpc, http) =
-            (address("grpc").expect("it serves gRPC"), address("http").expect("it serves HTTP"));
-        Ok(Server { grpc, http, metrics: address("metrics"), child, log })
+        (child, log, first_line)
     }
 
     /// Starts it where it must refuse to start, and gives what it said.
@@ -155,6 +168,20 @@ impl Start {
 }
 
 impl Server {
+    /// The same, where its first line says that it listens; or its log, if it ends instead.
+    pub(crate) fn once_it_listens(mut self, first_line: &mpsc::Receiver<String>) -> Result<Self, String> {
+        let text = first_line.recv_timeout(ROOMY).unwrap_or_default();
+        let Ok(ready) = serde_json::from_str::<Value>(&text) else {
+            self.kill();
+            return Err(format!("{text}{}", self.log()));
+        };
+        let address = |name: &str| ready[name].as_str().map(|text| text.parse().expect("an address"));
+        self.grpc = address("grpc").expect("it serves gRPC");
+        self.http = address("http").expect("it serves HTTP");
+        self.metrics = address("metrics");
+        Ok(self)
+    }
+
     /// A client with a JWT for these roles and this tenant, from a server in development mode.
     #[must_use]
     pub fn client(&self, folder: &Path, roles: &[&str], tenant: &str) -> Client {
@@ -247,22 +274,6 @@ impl Drop for Server {
 pub(crate) fn send_signal(pid: u32, name: &str) {
     let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
     assert!(status.expect("kill runs").success());
-}
-
-/// A JWT for the development server of this folder, as `gatekey dev-token` with these arguments prints it.
-///
-/// # Panics
-/// If there is no key in the folder yet.
-#[must_use]
-pub fn dev_token(folder: &Path, args: &[&str]) -> String {
-    let output = Command::new(gatekey())
-        .args(["dev-token", "--data-dir"])
-        .arg(folder)
-        .args(args)
-        .output()
-        .expect("the binary can be started");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
 pub(crate) fn new_log() -> (PathBuf, File) {

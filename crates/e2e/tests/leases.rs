@@ -272,7 +272,8 @@ async fn a_server_that_drains_ends_the_streams_and_waits_for_its_grants() {
     let mut watch = Watch::open(&client, hello(1, 1)).await.expect("a stream");
     watch.lease().await;
     server.signal("TERM");
-    assert!(matches!(watch.next().await, Ok(None)), "it is told to go elsewhere");
+    assert!(matches!(watch.next().await, Ok(Some(Down::Leave(_)))), "it is asked to go elsewhere");
+    assert!(matches!(watch.next().await, Ok(None)), "it does nothing of it, and its stream ends");
     assert!(server.wait().success());
 
     let server = start(&folder);

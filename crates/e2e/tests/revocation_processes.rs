@@ -148,17 +148,21 @@ async fn a_released_holder_is_not_waited_for() {
     fleet.judge().await;
 }
 
+/// With a lease that is far longer than its end takes: nobody could wait for the grants that it gave.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_ends_gracefully_and_comes_back() {
-    let fleet = FleetStart::default().start().await;
+    let fleet = FleetStart { lease: 60, ..FleetStart::default() }.start().await;
     let load = Load::start(&fleet, WORKERS, 5);
-    let token = fleet.warm_token().await;
+    let tokens = [fleet.warm_token().await, fleet.warm_token().await, fleet.warm_token().await];
     let rolling = tokio::spawn({
         let fleet = Arc::clone(&fleet);
         async move { fleet.replicas[0].roll() }
     });
-    fleet.delete_for_sure(1, &token).await;
-    fleet.nobody_accepts(&token).await;
+    for token in &tokens {
+        let receipt = fleet.delete_for_sure(1, token).await;
+        assert_eq!(receipt.leases_waited_out, 0, "its holders say that they go: {receipt:?}");
+        fleet.nobody_accepts(token).await;
+    }
     rolling.await.expect("it came back");
     load.stop().await;
     fleet.judge().await;

@@ -79,16 +79,6 @@ pub(crate) struct State {
     out: Option<mpsc::UnboundedSender<Up>>,
 }
 
-/// What a message meant to the stream's schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Meant {
-    /// A lease of this length.
-    Lease(Duration),
-    /// The cache begins anew: a Renew from before is void.
-    Reset,
-    Nothing,
-}
-
 impl Shared {
     pub(crate) fn new(capacity: usize, clock: Clock, limits: Limits, backend: Backend) -> Self {
         let state = State {
@@ -166,12 +156,18 @@ impl Shared {
     /// The server said something on the current stream.
     pub(crate) fn receive(&self, message: Down) -> Meant {
         let ttl = if let Down::Grant { ttl, .. } = message { Some(ttl) } else { None };
+        let leave = matches!(message, Down::Leave);
         let mut state = self.lock();
         let effects = state.machine.receive(self.clock.moment(), message);
         let reset = effects.contains(&HolderEffect::Clear);
         // A grant that answers no Renew has none.
         let granted = effects.iter().any(|effect| matches!(effect, HolderEffect::Lease(_)));
         self.carry_out(&mut state, effects);
+        if leave {
+            // The Release was the last word.
+            state.out = None;
+            return Meant::Leave;
+        }
         if granted && ttl.is_some() {
             // It answers.
             state.trouble = None;
@@ -294,6 +290,9 @@ fn fresh_id() -> HolderId {
 }
 
 mod held;
+mod meant;
 mod telling;
+
+pub(crate) use meant::Meant;
 #[cfg(test)]
 mod tests;

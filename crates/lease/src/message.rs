@@ -68,6 +68,8 @@ pub enum Down {
         /// In which history.
         epoch: Epoch,
     },
+    /// Go on at another replica: this one is about to end the stream.
+    Leave,
 }
 
 /// The most entries of the log in one message: 8 KiB of digests.

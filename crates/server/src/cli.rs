@@ -1,6 +1,5 @@
 //! The command line: commands and flags, each flag with its `GATEKEY_*` twin in the environment.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -82,11 +81,15 @@ pub(crate) struct Migrate {
     /// The server's TOML file; what it says of other things is left out.
     #[arg(long, value_name = "FILE", env = "GATEKEY_CONFIG")]
     config: Option<PathBuf>,
+    /// Only say how the schema is, and change nothing. Exit code 0: this program can use it. 3: migrations are missing.
+    /// 1: it is newer and no longer for this program, or can't be read.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 impl From<Migrate> for Settings {
     fn from(given: Migrate) -> Self {
-        let Migrate { database_url, database_url_file, data_dir, config } = given;
+        let Migrate { database_url, database_url_file, data_dir, config, check: _ } = given;
         Self { database_url, database_url_file, data_dir, config, ..Self::default() }
     }
 }
@@ -153,9 +156,12 @@ impl From<DevRole> for Role {
 
 #[derive(Debug, Args)]
 pub(crate) struct Health {
-    /// The server's gRPC address.
-    #[arg(long, value_name = "ADDR", env = "GATEKEY_GRPC_ADDR", default_value = "127.0.0.1:50051")]
-    pub(crate) grpc_addr: SocketAddr,
+    /// The server's gRPC address, or its host's name and port. [default: the one of --config, or 127.0.0.1:50051]
+    #[arg(long, value_name = "HOST:PORT", env = "GATEKEY_GRPC_ADDR")]
+    pub(crate) grpc_addr: Option<String>,
+    /// The server's TOML file: its address, where none is given.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     /// Whose health: empty for the process itself, `gatekey.v1.TokenService` for its readiness.
     #[arg(long, value_name = "NAME", default_value = "")]
     pub(crate) service: String,

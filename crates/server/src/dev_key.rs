@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use gatekey_api::{IssuerSettings, JwksSource};
+use gatekey_api::{IssuerSettings, JwksAccess, JwksSource};
 use gatekey_core::Role;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
@@ -70,6 +70,7 @@ impl DevKey {
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
             jwks: JwksSource::Inline(json!({ "keys": [jwk] }).to_string()),
+            jwks_access: JwksAccess::default(),
             roles_pointer: "/roles".to_owned(),
             tenant_pointer: "/tenant".to_owned(),
             verifier_subjects: Vec::new(),

@@ -6,11 +6,16 @@ mod cli;
 mod config;
 mod dev_key;
 mod dev_token;
+mod ending;
 mod health;
 mod metrics;
 mod migrate;
 mod serve;
+mod servers;
+mod signals;
+mod starting;
 mod store;
+mod supervisor;
 mod telemetry;
 mod welcome;
 
@@ -28,6 +33,9 @@ enum Failure {
     /// Something else went wrong.
     #[error("{0}")]
     Run(String),
+    /// Nothing went wrong: the answer to what was asked is no, by an exit code of its own.
+    #[error("{0}")]
+    Answer(String, u8),
 }
 
 impl Failure {
@@ -60,7 +68,10 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match command.unwrap_or_else(|| Command::Serve(Box::new(settings))) {
             Command::Serve(settings) => serve::run(*settings).await,
-            Command::Migrate(settings) => migrate::run(settings.into()).await,
+            Command::Migrate(given) => {
+                let check = given.check;
+                migrate::run(given.into(), check).await
+            }
             Command::DevToken(request) => dev_token::run(&request),
             Command::Health(request) => health::run(&request).await,
             Command::Canary(request) => canary::run(&request).await,
@@ -85,5 +96,6 @@ fn report(failure: &Failure) -> ExitCode {
     match failure {
         Failure::Config(_) => ExitCode::from(2),
         Failure::Run(_) => ExitCode::FAILURE,
+        Failure::Answer(_, code) => ExitCode::from(*code),
     }
 }

@@ -20,7 +20,7 @@ use tracing::error;
 use crate::Failure;
 use crate::config::Config;
 use crate::serve::{bind, local_addr};
-use crate::store::OpenStore;
+use crate::store::LateStore;
 
 /// From a hit in memory to a lease that is waited out.
 const SECONDS: [f64; 14] =
@@ -39,7 +39,7 @@ struct Sources {
     process: Arc<Collector>,
     revocations: Revocations,
     readiness: Readiness,
-    store: OpenStore,
+    store: LateStore,
 }
 
 impl Recorder {
@@ -160,7 +160,7 @@ pub(crate) async fn listen(
     config: &Config,
     revocations: Revocations,
     readiness: Readiness,
-    store: OpenStore,
+    store: LateStore,
 ) -> Result<Option<Scrapes>, Failure> {
     let (Some(recorder), Some(address)) = (recorder, config.metrics_addr) else { return Ok(None) };
     let listener = bind("--metrics-addr", address).await?;

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,20 +9,20 @@ use gatekey_api::{Authenticator, Gateways, Phase, Readiness, grpc, http};
 use gatekey_core::{Revocations, Role, Store, SystemClock, Tokens};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, error, info, warn};
 
 use crate::config::{Config, Mode, Settings};
 use crate::dev_key::{DevCaller, DevKey};
+use crate::ending::Ending;
 use crate::metrics::{Recorder, Scrapes};
-use crate::{Failure, metrics, store, telemetry, welcome};
+use crate::servers::Servers;
+use crate::signals::Signals;
+use crate::store::LateStore;
+use crate::{Failure, metrics, starting, supervisor, telemetry, welcome};
 
 /// How often the lease is looked at, for whether calls should be sent here.
 const LEASE_PROBE_INTERVAL: Duration = Duration::from_millis(250);
-/// How long a start waits for the first lease.
-const FIRST_LEASE: Duration = Duration::from_secs(5);
 /// How long a JWT of development mode is good, in seconds.
 const SESSION: u32 = 86_400;
 
@@ -33,27 +32,17 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let recorder = Recorder::install(&config)?;
     let mut signals = Signals::listen()?;
     let dev_key = dev_key(&config)?;
-    let opened = store::open(&config.store).await?;
-    opened.report().await;
-    let revocations = Revocations::start(opened.shared(), Arc::new(SystemClock), config.lease)
+    let store = LateStore::default();
+    let revocations = Revocations::start(store.shared(), Arc::new(SystemClock), config.lease)
         .map_err(|cause| Failure::run("no random numbers", cause))?;
-    let surface = surface(&config, dev_key.as_deref(), opened.shared(), revocations.clone()).await?;
+    let surface = surface(&config, dev_key.as_deref(), store.shared(), revocations.clone()).await?;
     let readiness = surface.readiness.clone();
-    // Else the first verifications would be refused.
-    if timeout(FIRST_LEASE, revocations.leased()).await.is_err() {
-        warn!("no lease from the store yet: not ready until there is one");
-        readiness.enter(Phase::StoreUnavailable);
-    }
 
     let grpc_listener = bind("--grpc-addr", config.grpc_addr).await?;
     let http_listener = bind("--http-addr", config.http_addr).await?;
-    let grpc_addr = local_addr(&grpc_listener)?;
-    let http_addr = local_addr(&http_listener)?;
+    let (grpc_addr, http_addr) = (local_addr(&grpc_listener)?, local_addr(&http_listener)?);
     let scrapes =
-        metrics::listen(recorder, &config, revocations.clone(), readiness.clone(), opened.clone()).await?;
-
-    let (stop, stopped) = watch::channel(());
-    let only_local = surface.only_local;
+        metrics::listen(recorder, &config, revocations.clone(), readiness.clone(), store.clone()).await?;
     let http_router = http::router(http::Surface {
         tokens: surface.tokens.clone(),
         authenticator: Arc::clone(&surface.authenticator),
@@ -62,72 +51,61 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
         settings: config.http.clone(),
         development: dev_key.clone().map(|key| sign_in(key, http_addr.port())),
     });
-    let mut grpc_server =
-        pin!(grpc::serve(grpc_listener, grpc::routes(surface), until_dropped(stopped.clone())));
-    let mut http_server = pin!(http::serve(http_listener, http_router, until_dropped(stopped)));
-    let probe = tokio::spawn(follow_lease(revocations.clone(), readiness.clone()));
+    let grpc = (grpc_listener, grpc::routes(surface));
+    let mut servers = Servers::start(grpc, config.life.connection_age, (http_listener, http_router));
+    debug!(grpc = %grpc_addr, http = %http_addr, "bound");
 
+    let leased = tokio::select! {
+        started = starting::wait(&config, &store, &revocations) => started?,
+        failure = servers.ended() => return Err(failure),
+        () = signals.first() => {
+            info!("asked to end before it was ready");
+            revocations.stop();
+            store.close().await;
+            return Ok(());
+        }
+    };
+    if !leased {
+        warn!("no lease from the store yet: not ready until there is one");
+    }
+    readiness.enter(if leased { Phase::Serving } else { Phase::StoreUnavailable });
+    let probe = tokio::spawn(follow_lease(revocations.clone(), readiness.clone()));
     // Before the line that says it listens: whoever waits for that line finds the message complete.
     if let Some(key) = &dev_key {
-        let message = welcome::message(
-            &welcome::Addresses {
-                grpc: grpc_addr,
-                http: http_addr,
-                base_path: config.http.base_path.as_str(),
-            },
-            &config.data_dir,
-            &welcome_jwt(key)?,
-        );
-        if let Err(cause) = writeln!(std::io::stderr(), "{message}") {
-            debug!(%cause, "standard error is closed: nobody is welcomed");
-        }
+        welcome(&config, key, (grpc_addr, http_addr))?;
     }
     let ready = listening(grpc_addr, http_addr, scrapes.as_ref().map(Scrapes::addr));
     if let Err(cause) = writeln!(std::io::stdout(), "{ready}") {
         warn!(%cause, "standard output is closed: nobody is told the addresses there");
     }
-    info!(grpc = %grpc_addr, http = %http_addr, development = only_local, "listening");
+    supervisor::ready();
+    info!(grpc = %grpc_addr, http = %http_addr, development = config.is_development(), "listening");
 
-    let ended_early = tokio::select! {
-        () = signals.first() => None,
-        ended = &mut grpc_server => Some(ended.map_err(|cause| Failure::run("the gRPC server failed", cause))),
-        ended = &mut http_server => Some(ended.map_err(|cause| Failure::run("the HTTP server failed", cause))),
-        // Another process does better than one that will never have a lease again.
-        () = revocations.ended() => Some(Err(Failure::Run("a task of the replica ended by itself".to_owned()))),
-    };
-    if let Some(ended) = ended_early {
-        return ended.and(Err(Failure::Run("a server ended by itself".to_owned())));
-    }
-
-    info!(seconds = config.drain_timeout.as_secs(), "shutting down: what runs may finish");
-    readiness.enter(Phase::Draining);
-    drop(stop);
-    let drained = async {
-        // Ends the holders' streams, so that the gRPC server can end. Its lease goes last.
-        revocations.close_sessions();
-        let (grpc, http) = tokio::join!(&mut grpc_server, &mut http_server);
-        if let Err(cause) = grpc {
-            error!(%cause, "the gRPC server failed while it drained");
-        }
-        if let Err(cause) = http {
-            error!(%cause, "the HTTP server failed while it drained");
-        }
-        revocations.leave().await;
-    };
     tokio::select! {
-        drained = timeout(config.drain_timeout, drained) => {
-            if drained.is_err() {
-                warn!("some calls did not finish in time and are cut off");
-            }
-        }
-        () = signals.first() => warn!("asked again to end: calls that run are cut off"),
+        () = signals.first() => {}
+        failure = servers.ended() => return Err(failure),
+        // Another process does better than one that will never have a lease again.
+        () = revocations.ended() => return Err(Failure::Run("a task of the replica ended by itself".to_owned())),
     }
+    supervisor::stopping();
+    let (life, lease) = (config.life, config.lease.get());
+    Ending { readiness, servers, revocations: revocations.clone(), life, lease }.run(&mut signals).await;
     probe.abort();
     // To the very end: what happens while it drains is a figure too.
     drop(scrapes);
     revocations.stop();
-    opened.close().await;
+    store.close().await;
     info!("ended");
+    Ok(())
+}
+
+/// Tells a person what to do with a server in development mode.
+fn welcome(config: &Config, key: &DevKey, (grpc, http): (SocketAddr, SocketAddr)) -> Result<(), Failure> {
+    let addresses = welcome::Addresses { grpc, http, base_path: config.http.base_path.as_str() };
+    let message = welcome::message(&addresses, &config.data_dir, &welcome_jwt(key)?);
+    if let Err(cause) = writeln!(std::io::stderr(), "{message}") {
+        debug!(%cause, "standard error is closed: nobody is welcomed");
+    }
     Ok(())
 }
 
@@ -165,8 +143,9 @@ async fn surface(
         revocations,
         authenticator,
         gateways,
-        readiness: Readiness::new(Phase::Serving),
+        readiness: Readiness::new(Phase::Starting),
         only_local,
+        connection_age: config.life.connection_age,
         figures: config.metrics_addr.is_some(),
     })
 }
@@ -203,11 +182,6 @@ pub(crate) fn local_addr(listener: &TcpListener) -> Result<SocketAddr, Failure> 
     listener.local_addr().map_err(|cause| Failure::run("the bound address", cause))
 }
 
-async fn until_dropped(mut stopped: watch::Receiver<()>) {
-    // Nothing is ever sent: the channel's end is the sign.
-    while stopped.changed().await.is_ok() {}
-}
-
 /// Keeps the readiness in step with whether there is a lease. It outlives the store by up to its length, and
 /// verifications are answered for as long.
 async fn follow_lease(revocations: Revocations, readiness: Readiness) {
@@ -221,27 +195,6 @@ async fn follow_lease(revocations: Revocations, readiness: Readiness) {
             }
         } else if readiness.enter(Phase::StoreUnavailable) {
             warn!("no lease from the store: not ready until there is one");
-        }
-    }
-}
-
-/// SIGTERM and SIGINT.
-pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    pub(crate) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|cause| Failure::run("signals can't be listened to", cause));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    /// Waits for the next of either.
-    pub(crate) async fn first(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -1,17 +1,23 @@
 //! Opens the configured store.
 
+mod late;
+pub(crate) mod schema;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use gatekey_core::Store;
-use gatekey_store_postgres::{PostgresOptions, PostgresStore, Replication};
+use gatekey_store_postgres::{OpenError, PostgresOptions, PostgresStore, Replication};
 use gatekey_store_sqlite::{SqliteOptions, SqliteStore};
 
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::config::{DatabaseUrl, StoreConfig};
+use crate::config::StoreConfig;
 use crate::dev_key::create_private_dir;
+
+pub(crate) use late::LateStore;
+pub(crate) use schema::Schema;
 
 /// An open store, to be closed at the end. Clones share it.
 #[derive(Clone)]
@@ -54,29 +60,46 @@ impl OpenStore {
     }
 }
 
-/// Opens the store for serving. SQLite is migrated on the way; Postgres must have been.
-pub(crate) async fn open(config: &StoreConfig) -> Result<OpenStore, Failure> {
-    match config {
-        StoreConfig::Sqlite(path) => Ok(OpenStore::Sqlite(Arc::new(open_sqlite(path).await?))),
-        StoreConfig::Postgres(url, connections) => {
-            let store = connect_postgres(url, *connections).await?;
-            store.ensure_schema().await.map_err(|cause| Failure::caused("the Postgres store", &cause))?;
-            Ok(OpenStore::Postgres(Arc::new(store)))
-        }
+/// Why a store is not open.
+pub(crate) struct NotOpen {
+    pub(crate) failure: Failure,
+    /// It may be another time, with nobody doing anything here.
+    pub(crate) may_pass: bool,
+}
+
+/// Nobody but this process makes a file ready.
+impl From<Failure> for NotOpen {
+    fn from(failure: Failure) -> Self {
+        Self { failure, may_pass: false }
     }
 }
 
-/// Brings the store's schema up to date.
-pub(crate) async fn migrate(config: &StoreConfig) -> Result<(), Failure> {
+impl From<OpenError> for NotOpen {
+    fn from(cause: OpenError) -> Self {
+        Self { may_pass: cause.may_pass(), failure: Failure::caused("the Postgres store", &cause) }
+    }
+}
+
+/// Opens the store for serving. SQLite is migrated on the way; Postgres must have been.
+pub(crate) async fn open(config: &StoreConfig) -> Result<OpenStore, NotOpen> {
     match config {
-        StoreConfig::Sqlite(path) => open_sqlite(path).await?.close().await,
-        StoreConfig::Postgres(url, _) => {
-            let store = connect_postgres(url, 1).await?;
-            store.migrate().await.map_err(|cause| Failure::caused("the Postgres store", &cause))?;
-            store.close().await;
+        StoreConfig::Sqlite(path) => Ok(OpenStore::Sqlite(Arc::new(open_sqlite(path).await?))),
+        StoreConfig::Postgres(url, connections) => {
+            let options =
+                PostgresOptions { max_connections: *connections, ..PostgresOptions::new(url.expose()) };
+            let store = PostgresStore::connect(options).await?;
+            match store.ensure_schema().await {
+                Ok(schema) => {
+                    schema::report(schema);
+                    Ok(OpenStore::Postgres(Arc::new(store)))
+                }
+                Err(cause) => {
+                    store.close().await;
+                    Err(cause.into())
+                }
+            }
         }
     }
-    Ok(())
 }
 
 async fn open_sqlite(path: &Path) -> Result<SqliteStore, Failure> {
@@ -86,9 +109,4 @@ async fn open_sqlite(path: &Path) -> Result<SqliteStore, Failure> {
     }
     let options = SqliteOptions::new(path);
     SqliteStore::open(options).await.map_err(|cause| Failure::caused("the SQLite store", &cause))
-}
-
-async fn connect_postgres(url: &DatabaseUrl, connections: u32) -> Result<PostgresStore, Failure> {
-    let options = PostgresOptions { max_connections: connections, ..PostgresOptions::new(url.expose()) };
-    PostgresStore::connect(options).await.map_err(|cause| Failure::caused("the Postgres store", &cause))
 }

@@ -61,6 +61,7 @@ counts! {
     ReplicaCrashed: "replicas crashed",
     ReplicaRestarted: "replicas started again",
     ReplicaLeft: "replicas told to leave",
+    Dismissed: "holders asked to go elsewhere",
     HolderCrashed: "holders crashed",
     HolderReleased: "holders that released their lease",
     HolderReset: "holders reset by hand",

@@ -1,5 +1,7 @@
 //! Why a store could not be opened or migrated, in words for an operator. Never shows a password.
 
+use std::io::ErrorKind;
+
 /// Why a Postgres store could not be opened, checked or migrated.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -46,9 +48,10 @@ pub enum OpenError {
     /// Migrations are missing.
     #[error("the database schema is behind: run `gatekey migrate`")]
     SchemaBehind,
-    /// A newer Gatekey has migrated the database.
+    /// A newer Gatekey has migrated the database, in a way that this one can't live with.
     #[error(
-        "the database schema is at version {applied}, newer than this program's {known}: run a newer gatekey"
+        "the database schema is at version {applied}, newer than this program's {known}, and no longer for it: run a \
+         newer gatekey, or restore the backup from before the migration"
     )]
     SchemaNewer {
         /// The newest migration in the database.
@@ -68,4 +71,64 @@ pub enum OpenError {
     /// A migration failed; nothing of it was kept.
     #[error("cannot migrate the database")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+}
+
+impl OpenError {
+    /// Whether it may pass though nobody changes a setting: the server starts, the name is known soon, a standby is
+    /// promoted, a migration is under way. A wrong password or a missing right has to be mended by somebody, who then
+    /// starts the program again.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } | Self::Schema(source) => passes(source),
+            Self::Timeout { .. } | Self::Standby { .. } | Self::SchemaBehind => true,
+            Self::Url(_)
+            | Self::ServerTooOld { .. }
+            | Self::Encoding { .. }
+            | Self::SchemaNewer { .. }
+            | Self::SchemaChanged { .. }
+            | Self::Migrate(_) => false,
+        }
+    }
+}
+
+fn passes(source: &sqlx::Error) -> bool {
+    match source {
+        // As Postgres says it: PostgreSQL documentation, appendix A. It starts, ends or recovers (57), has no connection
+        // to spare (53), or something is wrong on the way (08).
+        sqlx::Error::Database(told) => told
+            .code()
+            .is_some_and(|code| ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class))),
+        // A certificate that is not there may not be read: that is a setting.
+        sqlx::Error::Io(cause) => !matches!(
+            cause.kind(),
+            ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::InvalidData
+        ),
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connect(source: sqlx::Error) -> OpenError {
+        OpenError::Connect { server: "db:5432/gatekey".to_owned(), source }
+    }
+
+    #[test]
+    fn what_needs_nobody_may_pass() {
+        for kind in
+            [ErrorKind::ConnectionRefused, ErrorKind::NotFound, ErrorKind::UnexpectedEof, ErrorKind::Other]
+        {
+            assert!(connect(sqlx::Error::Io(kind.into())).may_pass(), "{kind}");
+        }
+        assert!(OpenError::SchemaBehind.may_pass());
+        assert!(OpenError::Standby { server: String::new() }.may_pass());
+        assert!(!OpenError::SchemaNewer { applied: 2, known: 1 }.may_pass());
+        assert!(!OpenError::SchemaChanged { version: 1 }.may_pass());
+        assert!(!connect(sqlx::Error::Tls("no certificate fits".into())).may_pass());
+        assert!(!connect(sqlx::Error::Io(ErrorKind::PermissionDenied.into())).may_pass());
+    }
 }

@@ -15,7 +15,14 @@ pub enum SchemaState {
     Current,
     /// Migrations are missing: all of them, or the newest.
     Behind,
-    /// It has migrations that this program doesn't know yet.
+    /// It has migrations that this program doesn't know yet, and they say that this program may go on.
+    NewerCompatible {
+        /// The newest migration in the database.
+        applied: i64,
+        /// The newest migration that this program knows.
+        known: i64,
+    },
+    /// It has migrations that this program doesn't know yet, and that it can't live with.
     Newer {
         /// The newest migration in the database.
         applied: i64,
@@ -30,19 +37,18 @@ pub enum SchemaState {
 }
 
 impl SchemaState {
-    /// Passes if the schema is current.
-    pub(crate) fn require_current(self) -> Result<(), OpenError> {
+    /// Passes if this program may use the schema.
+    pub(crate) fn require_usable(self) -> Result<Self, OpenError> {
         match self {
-            Self::Current => Ok(()),
             Self::Behind => Err(OpenError::SchemaBehind),
-            Self::Newer { .. } | Self::Changed { .. } => self.require_known(),
+            _ => self.require_known().map(|()| self),
         }
     }
 
-    /// Passes if migrations lead from here to what this program knows.
+    /// Passes if migrations lead from here to what this program may use.
     fn require_known(self) -> Result<(), OpenError> {
         match self {
-            Self::Current | Self::Behind => Ok(()),
+            Self::Current | Self::Behind | Self::NewerCompatible { .. } => Ok(()),
             Self::Newer { applied, known } => Err(OpenError::SchemaNewer { applied, known }),
             Self::Changed { version } => Err(OpenError::SchemaChanged { version }),
         }
@@ -58,18 +64,24 @@ pub(crate) async fn state(connection: &mut PgConnection) -> Result<SchemaState, 
     }
     let applied: Vec<(i64, Vec<u8>)> =
         sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await?;
-    Ok(compare(&applied, &MIGRATIONS))
+    // Only a newer schema is asked, and none of those lacks the table.
+    let oldest_known = match applied.last() {
+        Some((version, _)) if !MIGRATIONS.version_exists(*version) => {
+            sqlx::query_scalar("SELECT oldest_known FROM compatibility").fetch_optional(connection).await?
+        }
+        _ => None,
+    };
+    Ok(compare(&applied, oldest_known, &MIGRATIONS))
 }
 
-/// Compares the migrations that were applied, oldest first, with those that are known.
-fn compare(applied: &[(i64, Vec<u8>)], known: &Migrator) -> SchemaState {
+/// Compares the migrations that were applied, oldest first, with those that are known. `oldest_known` is the migration that
+/// a program must know to use the schema, as the newest of them says.
+fn compare(applied: &[(i64, Vec<u8>)], oldest_known: Option<i64>, known: &Migrator) -> SchemaState {
     let newest = known.iter().map(|migration| migration.version).max().unwrap_or(0);
-    if let Some((version, _)) = applied.last().filter(|(version, _)| *version > newest) {
-        return SchemaState::Newer { applied: *version, known: newest };
-    }
-    for (version, checksum) in applied {
+    let is_known = |version: i64| version <= newest;
+    for (version, checksum) in applied.iter().filter(|(version, _)| is_known(*version)) {
         let same = |migration: &sqlx::migrate::Migration| {
             migration.version == *version && *migration.checksum == **checksum
         };
@@ -77,13 +89,26 @@ fn compare(applied: &[(i64, Vec<u8>)], known: &Migrator) -> SchemaState {
             return SchemaState::Changed { version: *version };
         }
     }
-    if applied.len() == known.iter().count() { SchemaState::Current } else { SchemaState::Behind }
+    let all = applied.iter().filter(|(version, _)| is_known(*version)).count() == known.iter().count();
+    match applied.last() {
+        Some((applied, _)) if !is_known(*applied) => {
+            let (applied, known) = (*applied, newest);
+            // A program that knows less than the schema's authors did takes no part in it.
+            if all && oldest_known.is_some_and(|oldest| oldest <= known) {
+                SchemaState::NewerCompatible { applied, known }
+            } else {
+                SchemaState::Newer { applied, known }
+            }
+        }
+        _ if all => SchemaState::Current,
+        _ => SchemaState::Behind,
+    }
 }
 
-/// Brings the schema up to date. sqlx takes an advisory lock for it, so that two at once do it one
+/// Brings the schema up to date, and says how it was before. sqlx takes an advisory lock for it, so that two at once do it one
 /// after the other. The lock is the session's, and is left behind if a migration fails: so the
 /// connection is this one's own, and ends with it.
-pub(crate) async fn migrate(mut connection: PgConnection) -> Result<(), OpenError> {
+pub(crate) async fn migrate(mut connection: PgConnection) -> Result<SchemaState, OpenError> {
     // No limit for a statement, as a migration may take long. But one that waits for a table's lock
     // stops everybody who comes after it, so it gives up.
     sqlx::query(
@@ -92,11 +117,21 @@ pub(crate) async fn migrate(mut connection: PgConnection) -> Result<(), OpenErro
     .execute(&mut connection)
     .await
     .map_err(OpenError::Schema)?;
-    let state = state(&mut connection).await.map_err(read_error)?;
-    state.require_known()?;
-    // Not `run`: the compiler can't tell of its future that it may be sent to another thread.
-    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(OpenError::Migrate)?;
-    connection.close().await.map_err(OpenError::Schema)
+    let before = state(&mut connection).await.map_err(read_error)?;
+    before.require_known()?;
+    if before == SchemaState::Behind {
+        // Not `run`: the compiler can't tell of its future that it may be sent to another thread.
+        let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
+        if let Err(cause) = migrated {
+            // A newer program may have been faster: then all that is ours is there, and more.
+            let now = state(&mut connection).await.map_err(read_error)?;
+            if !matches!(now, SchemaState::NewerCompatible { .. }) {
+                return Err(OpenError::Migrate(cause));
+            }
+        }
+    }
+    connection.close().await.map_err(OpenError::Schema)?;
+    Ok(before)
 }
 
 pub(crate) fn read_error(fault: Fault) -> OpenError {
@@ -117,13 +152,25 @@ mod tests {
     #[test]
     fn tells_the_states_apart() {
         let newest = known().last().expect("a migration").0;
-        assert_eq!(compare(&known(), &MIGRATIONS), SchemaState::Current);
-        assert_eq!(compare(&[], &MIGRATIONS), SchemaState::Behind);
+        assert_eq!(compare(&known(), Some(1), &MIGRATIONS), SchemaState::Current);
+        assert_eq!(compare(&[], None, &MIGRATIONS), SchemaState::Behind);
+        assert_eq!(compare(&known()[..1], None, &MIGRATIONS), SchemaState::Behind);
         let mut newer = known();
         newer.push((newest + 1, vec![0]));
-        assert_eq!(compare(&newer, &MIGRATIONS), SchemaState::Newer { applied: newest + 1, known: newest });
+        let (compatible, refused) = (
+            SchemaState::NewerCompatible { applied: newest + 1, known: newest },
+            SchemaState::Newer { applied: newest + 1, known: newest },
+        );
+        for (oldest, expected) in
+            [(Some(1), compatible), (Some(newest), compatible), (Some(newest + 1), refused), (None, refused)]
+        {
+            assert_eq!(compare(&newer, oldest, &MIGRATIONS), expected, "{oldest:?}");
+        }
+        newer.remove(0);
+        assert_eq!(compare(&newer, Some(1), &MIGRATIONS), refused, "one of ours is missing");
         let mut changed = known();
         changed[0].1[0] ^= 1;
-        assert_eq!(compare(&changed, &MIGRATIONS), SchemaState::Changed { version: changed[0].0 });
+        changed.push((newest + 1, vec![0]));
+        assert_eq!(compare(&changed, Some(1), &MIGRATIONS), SchemaState::Changed { version: changed[0].0 });
     }
 }

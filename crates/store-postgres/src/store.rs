@@ -69,14 +69,14 @@ impl PostgresStore {
         self.database.run(|connection| schema::state(connection).boxed()).await.map_err(schema::read_error)
     }
 
-    /// Passes if the database's schema is the one that this program knows.
-    pub async fn ensure_schema(&self) -> Result<(), OpenError> {
-        self.schema().await?.require_current()
+    /// Passes if this program may use the database's schema: it is the one that it knows, or a newer one that says so.
+    pub async fn ensure_schema(&self) -> Result<SchemaState, OpenError> {
+        self.schema().await?.require_usable()
     }
 
-    /// Brings the schema up to date, or refuses one that is newer or changed. May be called twice, and
-    /// by two processes at once.
-    pub async fn migrate(&self) -> Result<(), OpenError> {
+    /// Brings the schema up to date and says how it was before; refuses one that is newer and incompatible, or changed.
+    /// May be called twice, and by two processes at once.
+    pub async fn migrate(&self) -> Result<SchemaState, OpenError> {
         schema::migrate(self.server.connect(self.options.operation_timeout).await?).await
     }
 

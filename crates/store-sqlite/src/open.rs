@@ -9,17 +9,20 @@ use crate::bounded::Bounded;
 use crate::claim::claim;
 use crate::fault::is_not_a_database;
 use crate::file_lock::FileLock;
-use crate::{OpenError, SqliteOptions, schema};
+use crate::schema::{self, SchemaState};
+use crate::{OpenError, SqliteOptions};
 
 const READERS: u32 = 4;
 
-pub(crate) async fn open(options: &SqliteOptions) -> Result<(PathBuf, FileLock, Bounded), OpenError> {
+pub(crate) async fn open(
+    options: &SqliteOptions,
+) -> Result<(PathBuf, FileLock, Bounded, SchemaState), OpenError> {
     let (path, lock) = claim(&options.path)?;
     let writer = connect_writer(&path, options).await?;
-    schema::migrate(&writer, &path).await?;
+    let before = schema::migrate(&writer, &path).await?;
     let readers = connect_readers(&path, options, READERS).await?;
     let line_reader = connect_readers(&path, options, 1).await?;
-    Ok((path, lock, Bounded { writer, readers, line_reader, limit: options.operation_timeout }))
+    Ok((path, lock, Bounded { writer, readers, line_reader, limit: options.operation_timeout }, before))
 }
 
 async fn connect_writer(path: &Path, options: &SqliteOptions) -> Result<SqlitePool, OpenError> {

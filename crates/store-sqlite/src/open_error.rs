@@ -80,9 +80,10 @@ pub enum OpenError {
         #[source]
         source: sqlx::Error,
     },
-    /// A newer Gatekey has migrated the database.
+    /// A newer Gatekey has migrated the database, in a way that this one can't live with.
     #[error(
-        "the schema of {path} is at version {applied}, newer than this program's {known}: run a newer gatekey"
+        "the schema of {path} is at version {applied}, newer than this program's {known}, and no longer for it: run a \
+         newer gatekey, or restore the copy from before the migration"
     )]
     SchemaNewer {
         /// The file.

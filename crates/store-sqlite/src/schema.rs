@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use futures_util::FutureExt;
-use sqlx::SqlitePool;
 use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use crate::OpenError;
+use crate::fault::is_not_a_database;
 
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -17,7 +19,14 @@ pub enum SchemaState {
     Current,
     /// Migrations are missing: all of them, or the newest.
     Behind,
-    /// It has migrations that this program doesn't know yet.
+    /// It has migrations that this program doesn't know yet, and they say that this program may go on.
+    NewerCompatible {
+        /// The newest migration in the file.
+        applied: i64,
+        /// The newest migration that this program knows.
+        known: i64,
+    },
+    /// It has migrations that this program doesn't know yet, and that it can't live with.
     Newer {
         /// The newest migration in the file.
         applied: i64,
@@ -31,29 +40,35 @@ pub enum SchemaState {
     },
 }
 
-pub(crate) async fn state(pool: &SqlitePool) -> Result<SchemaState, sqlx::Error> {
+pub(crate) async fn state(connection: &mut SqliteConnection) -> Result<SchemaState, sqlx::Error> {
     let any: bool = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations')",
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *connection)
     .await?;
     if !any {
         return Ok(SchemaState::Behind);
     }
     let applied: Vec<(i64, Vec<u8>)> =
         sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
-            .fetch_all(pool)
+            .fetch_all(&mut *connection)
             .await?;
-    Ok(compare(&applied, &MIGRATIONS))
+    // Only a newer schema is asked, and none of those lacks the table.
+    let oldest_known = match applied.last() {
+        Some((version, _)) if !MIGRATIONS.version_exists(*version) => {
+            sqlx::query_scalar("SELECT oldest_known FROM compatibility").fetch_optional(connection).await?
+        }
+        _ => None,
+    };
+    Ok(compare(&applied, oldest_known, &MIGRATIONS))
 }
 
-/// Compares the migrations that were applied, oldest first, with those that are known.
-fn compare(applied: &[(i64, Vec<u8>)], known: &Migrator) -> SchemaState {
+/// Compares the migrations that were applied, oldest first, with those that are known. `oldest_known` is the migration that
+/// a program must know to use the schema, as the newest of them says.
+fn compare(applied: &[(i64, Vec<u8>)], oldest_known: Option<i64>, known: &Migrator) -> SchemaState {
     let newest = known.iter().map(|migration| migration.version).max().unwrap_or(0);
-    if let Some((version, _)) = applied.last().filter(|(version, _)| *version > newest) {
-        return SchemaState::Newer { applied: *version, known: newest };
-    }
-    for (version, checksum) in applied {
+    let is_known = |version: i64| version <= newest;
+    for (version, checksum) in applied.iter().filter(|(version, _)| is_known(*version)) {
         let same = |migration: &sqlx::migrate::Migration| {
             migration.version == *version && *migration.checksum == **checksum
         };
@@ -61,17 +76,56 @@ fn compare(applied: &[(i64, Vec<u8>)], known: &Migrator) -> SchemaState {
             return SchemaState::Changed { version: *version };
         }
     }
-    if applied.len() == known.iter().count() { SchemaState::Current } else { SchemaState::Behind }
+    let all = applied.iter().filter(|(version, _)| is_known(*version)).count() == known.iter().count();
+    match applied.last() {
+        Some((applied, _)) if !is_known(*applied) => {
+            let (applied, known) = (*applied, newest);
+            // A program that knows less than the schema's authors did takes no part in it.
+            if all && oldest_known.is_some_and(|oldest| oldest <= known) {
+                SchemaState::NewerCompatible { applied, known }
+            } else {
+                SchemaState::Newer { applied, known }
+            }
+        }
+        _ if all => SchemaState::Current,
+        _ => SchemaState::Behind,
+    }
 }
 
-/// Brings the schema up to date, or refuses one that is newer or changed.
-pub(crate) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+/// How the schema of a file is that no process need have open; a file that is not there is behind. Changes nothing.
+pub(crate) async fn state_of(path: &Path) -> Result<SchemaState, OpenError> {
+    let told = |source| {
+        let path = path.to_owned();
+        if is_not_a_database(&source) {
+            OpenError::NotADatabase { path }
+        } else {
+            OpenError::Open { path, source }
+        }
+    };
+    if !path.exists() {
+        return Ok(SchemaState::Behind);
+    }
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.map_err(told)?;
+    let state = state(&mut connection).await.map_err(told)?;
+    connection.close().await.map_err(told)?;
+    Ok(state)
+}
+
+/// Brings the schema up to date and says how it was before, or refuses one that is newer and incompatible, or changed.
+pub(crate) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<SchemaState, OpenError> {
     let path = || path.to_owned();
-    match state(writer).await.map_err(|source| OpenError::Open { path: path(), source })? {
-        SchemaState::Current => Ok(()),
+    let opened = |source| OpenError::Open { path: path(), source };
+    let mut connection = writer.acquire().await.map_err(opened)?;
+    let before = state(&mut connection).await.map_err(opened)?;
+    // The one connection of the pool.
+    drop(connection);
+    match before {
+        SchemaState::Current | SchemaState::NewerCompatible { .. } => Ok(before),
         SchemaState::Behind => {
             // Boxed: else the compiler can't tell that the future may be sent to another thread.
-            MIGRATIONS.run(writer).boxed().await.map_err(|source| OpenError::Migrate { path: path(), source })
+            let migrated = MIGRATIONS.run(writer).boxed().await;
+            migrated.map(|()| before).map_err(|source| OpenError::Migrate { path: path(), source })
         }
         SchemaState::Newer { applied, known } => Err(OpenError::SchemaNewer { path: path(), applied, known }),
         SchemaState::Changed { version } => Err(OpenError::SchemaChanged { path: path(), version }),
@@ -89,13 +143,25 @@ mod tests {
     #[test]
     fn tells_the_states_apart() {
         let newest = known().last().expect("a migration").0;
-        assert_eq!(compare(&known(), &MIGRATIONS), SchemaState::Current);
-        assert_eq!(compare(&[], &MIGRATIONS), SchemaState::Behind);
+        assert_eq!(compare(&known(), Some(1), &MIGRATIONS), SchemaState::Current);
+        assert_eq!(compare(&[], None, &MIGRATIONS), SchemaState::Behind);
+        assert_eq!(compare(&known()[..1], None, &MIGRATIONS), SchemaState::Behind);
         let mut newer = known();
         newer.push((newest + 1, vec![0]));
-        assert_eq!(compare(&newer, &MIGRATIONS), SchemaState::Newer { applied: newest + 1, known: newest });
+        let (compatible, refused) = (
+            SchemaState::NewerCompatible { applied: newest + 1, known: newest },
+            SchemaState::Newer { applied: newest + 1, known: newest },
+        );
+        for (oldest, expected) in
+            [(Some(1), compatible), (Some(newest), compatible), (Some(newest + 1), refused), (None, refused)]
+        {
+            assert_eq!(compare(&newer, oldest, &MIGRATIONS), expected, "{oldest:?}");
+        }
+        newer.remove(0);
+        assert_eq!(compare(&newer, Some(1), &MIGRATIONS), refused, "one of ours is missing");
         let mut changed = known();
         changed[0].1[0] ^= 1;
-        assert_eq!(compare(&changed, &MIGRATIONS), SchemaState::Changed { version: changed[0].0 });
+        changed.push((newest + 1, vec![0]));
+        assert_eq!(compare(&changed, Some(1), &MIGRATIONS), SchemaState::Changed { version: changed[0].0 });
     }
 }

@@ -28,17 +28,18 @@ pub struct SqliteStore {
     database: Bounded,
     replicas: Replicas,
     bells: Bells,
+    before: SchemaState,
     // After `database`: the connections are dropped before the lock is.
     lock: Arc<FileLock>,
 }
 
 impl SqliteStore {
     /// Opens the file for this process alone, makes it if there is none, and brings its schema up to
-    /// date. Refuses a schema that is newer than this program.
+    /// date. Refuses a schema that is newer, unless it says that this program may use it.
     pub async fn open(options: SqliteOptions) -> Result<Self, OpenError> {
-        let (path, lock, database) = open(&options).await?;
+        let (path, lock, database, before) = open(&options).await?;
         let (replicas, bells) = (Replicas::default(), Bells::default());
-        Ok(Self { path, database, replicas, bells, lock: Arc::new(lock) })
+        Ok(Self { path, database, replicas, bells, before, lock: Arc::new(lock) })
     }
 
     /// The file, by its one full name.
@@ -47,15 +48,28 @@ impl SqliteStore {
         &self.path
     }
 
+    /// How the schema of this file compares with the one that this program knows, whoever has it open. A file that is
+    /// not there is behind. Changes nothing.
+    pub async fn schema_of(path: &Path) -> Result<SchemaState, OpenError> {
+        schema::state_of(path).await
+    }
+
+    /// How the file's schema was before [`Self::open`].
+    #[must_use]
+    pub fn schema_before(&self) -> SchemaState {
+        self.before
+    }
+
     /// How the file's schema compares with the one that this program knows. After [`Self::open`] it is
-    /// current.
+    /// current, or newer and compatible.
     pub async fn schema(&self) -> Result<SchemaState, OpenError> {
-        let state = schema::state(&self.database.readers).await;
-        state.map_err(|source| OpenError::Open { path: self.path.clone(), source })
+        let told = |source| OpenError::Open { path: self.path.clone(), source };
+        let mut connection = self.database.readers.acquire().await.map_err(told)?;
+        schema::state(&mut connection).await.map_err(told)
     }
 
     /// Brings the schema up to date. [`Self::open`] has done so already.
-    pub async fn migrate(&self) -> Result<(), OpenError> {
+    pub async fn migrate(&self) -> Result<SchemaState, OpenError> {
         schema::migrate(&self.database.writer, &self.path).await
     }
 

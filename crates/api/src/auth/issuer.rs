@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::claims::Claims;
 use super::jwks::Keys;
-use super::jwks_source::JwksSource;
+use super::jwks_source::{JwksAccess, JwksSource};
 use super::verifying_key::VerifyingKey;
 use super::{AuthError, claims};
 
@@ -36,6 +36,8 @@ pub struct IssuerSettings {
     pub audience: String,
     /// Where its keys are.
     pub jwks: JwksSource,
+    /// How they are fetched, if they are behind a URL.
+    pub jwks_access: JwksAccess,
     /// Where in the claims the roles are: a JSON pointer (RFC 6901).
     pub roles_pointer: String,
     /// Where in the claims the tenant is: a JSON pointer.
@@ -61,7 +63,7 @@ pub(super) struct Issuer {
 
 impl Issuer {
     pub(super) async fn open(settings: IssuerSettings) -> Result<Self, IssuerError> {
-        let keys = Keys::open(settings.jwks.clone())
+        let keys = Keys::open(settings.jwks.clone(), settings.jwks_access.clone())
             .await
             .map_err(|cause| IssuerError { issuer: settings.issuer.clone(), cause })?;
         Ok(Self { settings, keys: Arc::new(keys) })

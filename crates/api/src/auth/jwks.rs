@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::AuthError;
-use super::jwks_source::{JwksSource, Source};
+use super::jwks_source::{JwksAccess, JwksSource, Source};
 use super::verifying_key::{VerifyingKey, parse_set};
 
 /// Between two reads of a set lies at least this much, whatever callers present.
@@ -59,10 +59,10 @@ enum Lookup {
 }
 
 impl Keys {
-    pub(super) async fn open(source: JwksSource) -> Result<Self, String> {
-        let source = Source::open(source)?;
+    pub(super) async fn open(source: JwksSource, access: JwksAccess) -> Result<Self, String> {
+        let source = Source::open(source, access)?;
         let keys = Self { source, current: RwLock::default(), last_attempt: Arc::default() };
-        if !matches!(keys.source, Source::Url(..)) {
+        if !matches!(keys.source, Source::Url { .. }) {
             keys.read().await?;
         }
         Ok(keys)

@@ -1,8 +1,11 @@
-//! Where an issuer's JWK set is, and how it comes from there.
+//! Where an issuer's JWK set is, and how it comes from there: by whose authority the place is known, and by what the server
+//! proves itself there. Files of both are read for each fetch, so that they may be exchanged.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use reqwest::Url;
 
 use super::jwks::FETCH_TIMEOUT;
@@ -31,22 +34,42 @@ impl fmt::Debug for JwksSource {
     }
 }
 
+/// How a JWK set is fetched from its URL, where that takes more than to ask. What is written here is the places of files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JwksAccess {
+    /// A file of certificates in PEM: the authorities by which the URL's host is known, in the place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A file that holds a bearer token for the URL's host.
+    pub bearer_file: Option<PathBuf>,
+}
+
 /// A [`JwksSource`] that can be read.
 pub(super) enum Source {
     File(PathBuf),
-    Url(Url, reqwest::Client),
+    Url { url: Url, access: JwksAccess, client: Client },
     Inline(String),
 }
 
+/// Who asks.
+pub(super) enum Client {
+    /// The same each time.
+    Kept(reqwest::Client),
+    /// Another each time, since the authorities may be others.
+    Anew,
+}
+
 impl Source {
-    pub(super) fn open(source: JwksSource) -> Result<Self, String> {
+    pub(super) fn open(source: JwksSource, access: JwksAccess) -> Result<Self, String> {
         match source {
             JwksSource::File(path) => Ok(Self::File(path)),
             JwksSource::Inline(text) => Ok(Self::Inline(text)),
             JwksSource::Url(url) => {
+                let told = |cause| format!("{}: {cause}", shown(&url));
                 // Made for URLs only: it can't be made where the system has no root certificates.
-                let client = client_for(&url).map_err(|cause| format!("{}: {cause}", shown(&url)))?;
-                Ok(Self::Url(url, client))
+                let made = client_for(&url, access.ca_file.as_deref()).map_err(told)?;
+                access.bearer().map_err(told)?;
+                let client = if access.ca_file.is_some() { Client::Anew } else { Client::Kept(made) };
+                Ok(Self::Url { url, access, client })
             }
         }
     }
@@ -62,10 +85,25 @@ impl Source {
             Self::File(path) => {
                 tokio::fs::read_to_string(path).await.map_err(|error| format!("{}: {error}", path.display()))
             }
-            Self::Url(url, client) => {
-                fetch(url, client).await.map_err(|error| format!("{}: {error}", shown(url)))
+            Self::Url { url, access, client } => {
+                fetch(url, access, client).await.map_err(|error| format!("{}: {error}", shown(url)))
             }
         }
+    }
+}
+
+impl JwksAccess {
+    /// The header's value, marked as a secret.
+    fn bearer(&self) -> Result<Option<HeaderValue>, String> {
+        let Some(path) = &self.bearer_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path).map_err(|cause| format!("{}: {cause}", path.display()))?;
+        let value = HeaderValue::try_from(format!("Bearer {}", text.trim()));
+        let mut value = value
+            .ok()
+            .filter(|_| !text.trim().is_empty())
+            .ok_or_else(|| format!("{}: holds no bearer token", path.display()))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
     }
 }
 
@@ -81,7 +119,7 @@ fn shown(url: &Url) -> Url {
 }
 
 /// Keys that someone on the way could exchange prove nothing: so `https`, or not over a network at all.
-fn client_for(url: &Url) -> Result<reqwest::Client, String> {
+fn client_for(url: &Url, ca_file: Option<&Path>) -> Result<reqwest::Client, String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("the URL of an issuer's keys must not have a user name or password".to_owned());
     }
@@ -94,12 +132,35 @@ fn client_for(url: &Url) -> Result<reqwest::Client, String> {
         "http" if url.host_str().is_some_and(is_loopback_authority) => client.no_proxy(),
         _ => return Err("keys come by https, or by http from loopback".to_owned()),
     };
+    let client = match ca_file {
+        Some(path) => client.tls_certs_only(authorities(path)?),
+        None => client,
+    };
     client.build().map_err(|error| error.to_string())
 }
 
-async fn fetch(url: &Url, client: &reqwest::Client) -> Result<String, String> {
+fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
+    let told = |cause: &dyn fmt::Display| format!("{}: {cause}", path.display());
+    let pem = std::fs::read(path).map_err(|cause| told(&cause))?;
+    let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|cause| told(&cause))?;
+    if found.is_empty() { Err(told(&"holds no certificate in PEM")) } else { Ok(found) }
+}
+
+async fn fetch(url: &Url, access: &JwksAccess, client: &Client) -> Result<String, String> {
+    let made;
+    let client = match client {
+        Client::Kept(client) => client,
+        Client::Anew => {
+            made = client_for(url, access.ca_file.as_deref())?;
+            &made
+        }
+    };
+    let mut request = client.get(url.clone());
+    if let Some(bearer) = access.bearer()? {
+        request = request.header(AUTHORIZATION, bearer);
+    }
     let text = |error: reqwest::Error| error.without_url().to_string();
-    let mut response = client.get(url.clone()).send().await.map_err(text)?;
+    let mut response = request.send().await.map_err(text)?;
     if !response.status().is_success() {
         return Err(format!("answered {}", response.status()));
     }

@@ -23,7 +23,7 @@ use cache::CallerCache;
 use issuer::Issuer;
 
 pub use issuer::{IssuerError, IssuerSettings};
-pub use jwks_source::JwksSource;
+pub use jwks_source::{JwksAccess, JwksSource};
 
 /// Finds out who calls.
 pub struct Authenticator {

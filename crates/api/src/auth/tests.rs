@@ -6,6 +6,7 @@ mod fixture;
 mod forged;
 mod hard_age;
 mod issuer_server;
+mod jwks_access;
 mod jwks_sets;
 mod jwks_url;
 mod jwks_url_secrets;

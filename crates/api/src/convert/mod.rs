@@ -164,6 +164,7 @@ pub(crate) fn watch_response(message: Down) -> v1::WatchResponse {
         Down::Reset { id, position, epoch } => {
             Event::Reset(v1::Reset { id, position: Some(to_position(position)), epoch: epoch.0 })
         }
+        Down::Leave => Event::Leave(v1::Leave {}),
     };
     v1::WatchResponse { event: Some(event) }
 }

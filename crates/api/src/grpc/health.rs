@@ -1,8 +1,8 @@
 //! `grpc.health.v1.Health`, for load balancers and Kubernetes probes.
 //!
 //! The empty name and the services that need no store say whether the process is alive; the services
-//! of Gatekey, and that for Envoy, say whether calls should be sent here. On shutdown everything is NOT_SERVING, and
-//! watches end, so that they do not hold up the drain.
+//! of Gatekey, and that for Envoy, say whether calls should be sent here. A server that is about to end is alive and not
+//! ready; while it drains everything is NOT_SERVING, and watches end, so that they do not hold up the drain.
 
 use std::collections::HashMap;
 
@@ -138,11 +138,14 @@ mod tests {
 
     #[tokio::test]
     async fn liveness_is_no_matter_of_the_store() {
-        let readiness = Readiness::new(Phase::StoreUnavailable);
-        assert_eq!(check(&readiness, "").await, Ok(ServingStatus::Serving));
-        assert_eq!(check(&readiness, "gatekey.v1.TokenService").await, Ok(ServingStatus::NotServing));
-        readiness.enter(Phase::Serving);
-        assert_eq!(check(&readiness, "gatekey.v1.TokenService").await, Ok(ServingStatus::Serving));
+        let readiness = Readiness::new(Phase::Starting);
+        for phase in [Phase::Starting, Phase::StoreUnavailable, Phase::Serving, Phase::Leaving] {
+            readiness.enter(phase);
+            let ready =
+                if phase == Phase::Serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+            assert_eq!(check(&readiness, "").await, Ok(ServingStatus::Serving), "{phase:?}");
+            assert_eq!(check(&readiness, "gatekey.v1.TokenService").await, Ok(ready), "{phase:?}");
+        }
         readiness.enter(Phase::Draining);
         assert_eq!(check(&readiness, "").await, Ok(ServingStatus::NotServing));
         assert_eq!(check(&readiness, "gatekey.v1.TokenService").await, Ok(ServingStatus::NotServing));

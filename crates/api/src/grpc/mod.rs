@@ -46,8 +46,6 @@ const MAX_QUESTION_BYTES: usize = 256 * 1024;
 const MAX_HEADER_BYTES: u32 = 8 * 1024;
 const MAX_STREAMS_PER_CONNECTION: u32 = 100;
 const MAX_CONNECTIONS: usize = 10_240;
-/// A connection is closed in good order after this, so that calls spread over replicas that came later.
-const CONNECTION_AGE: Duration = Duration::from_mins(30);
 const CONNECTION_AGE_GRACE: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,6 +65,9 @@ pub struct Surface {
     pub readiness: Readiness,
     /// Whether only local callers are answered: development mode.
     pub only_local: bool,
+    /// A connection is closed in good order after this, and up to a tenth more, so that calls spread over replicas that
+    /// came later.
+    pub connection_age: Duration,
     /// Whether figures are taken of each call, by the recorder of `metrics` that is installed.
     pub figures: bool,
 }
@@ -77,7 +78,16 @@ pub struct Surface {
 /// If the descriptor set in the contract can't be decoded: a fault of the build.
 #[must_use]
 pub fn routes(surface: Surface) -> Routes {
-    let Surface { tokens, revocations, authenticator, gateways, readiness, only_local, figures } = surface;
+    let Surface {
+        tokens,
+        revocations,
+        authenticator,
+        gateways,
+        readiness,
+        only_local,
+        connection_age,
+        figures,
+    } = surface;
     let door_readiness = readiness.clone();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -97,7 +107,7 @@ pub fn routes(surface: Surface) -> Routes {
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add_service(
-            RevocationServiceServer::new(revocation_service::RevocationApi::new(revocations))
+            RevocationServiceServer::new(revocation_service::RevocationApi::new(revocations, connection_age))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add_service(
@@ -134,17 +144,19 @@ fn paths(set: &FileDescriptorSet) -> KnownPaths {
     paths.into_iter().collect()
 }
 
-/// Serves the routes until `stop` resolves and what runs then is finished.
+/// Serves the routes until `stop` resolves and what runs then is finished. Connections grow as old as the routes'
+/// surface says: give it here once more.
 ///
 /// # Errors
 /// If the listener fails.
 pub async fn serve(
     listener: TcpListener,
     routes: Routes,
+    connection_age: Duration,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     tonic::transport::Server::builder()
-        .max_connection_age(jittered(CONNECTION_AGE))
+        .max_connection_age(jittered(connection_age))
         .max_connection_age_grace(CONNECTION_AGE_GRACE)
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
         .http2_max_header_list_size(MAX_HEADER_BYTES)

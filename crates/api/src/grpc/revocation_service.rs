@@ -24,11 +24,14 @@ const LONGEST: Duration = Duration::from_hours(24 * 365);
 
 pub(super) struct RevocationApi {
     revocations: Revocations,
+    /// How old a stream may become.
+    age: Duration,
 }
 
 impl RevocationApi {
-    pub(super) fn new(revocations: Revocations) -> Self {
-        Self { revocations }
+    /// Holders are asked to go on elsewhere before their connection is closed for its age: then nobody waits for them.
+    pub(super) fn new(revocations: Revocations, connection_age: Duration) -> Self {
+        Self { revocations, age: connection_age }
     }
 }
 
@@ -46,6 +49,7 @@ impl RevocationService for RevocationApi {
             session: self.revocations.open(),
             holder,
             first: true,
+            ages: Some(Box::pin(sleep(shortened(self.age)))),
             ends: Box::pin(sleep(life(call.caller.expires))),
         };
         Ok(Response::new(stream::unfold(Some(watch), next).boxed()))
@@ -57,6 +61,8 @@ struct Watch {
     session: Session,
     holder: Streaming<v1::WatchRequest>,
     first: bool,
+    /// When the holder is asked to go on elsewhere; once.
+    ages: Option<Pin<Box<Sleep>>>,
     /// When the caller's credentials expire.
     ends: Pin<Box<Sleep>>,
 }
@@ -64,6 +70,19 @@ struct Watch {
 fn life(expires: Timestamp) -> Duration {
     let left = expires.unix_micros().saturating_sub(SystemClock.now().unix_micros());
     Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(LONGEST)
+}
+
+/// By up to a tenth, at random, so that holders that came together do not go together.
+fn shortened(age: Duration) -> Duration {
+    // Without random numbers they do.
+    age / 10 * 9 + (age / 10) * (getrandom::u32().unwrap_or(0) >> 16) / (1 << 16)
+}
+
+async fn aged(ages: &mut Option<Pin<Box<Sleep>>>) {
+    match ages {
+        Some(ages) => ages.as_mut().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What is to be said next. Listens to the holder meanwhile; nothing is kept for a holder that does not read, but
@@ -76,6 +95,11 @@ async fn next(watch: Option<Watch>) -> Option<(Result<v1::WatchResponse, Status>
         let event = tokio::select! {
             biased;
             () = watch.ends.as_mut() => Event::Expired,
+            () = aged(&mut watch.ages) => {
+                watch.ages = None;
+                watch.session.dismiss();
+                continue;
+            }
             message = watch.session.next() => Event::Say(message),
             heard = watch.holder.next() => Event::Heard(heard),
         };

@@ -29,7 +29,7 @@ const LEAST: Duration = Duration::from_secs(1);
 pub(super) async fn keep(shared: Arc<Shared>, mut ops: UnboundedReceiver<Op>) {
     // A statement that takes longer is of no use to a lease.
     let limit = (shared.lease / 2).max(LEAST);
-    let mut broken = false;
+    let (mut broken, mut opened_before) = (false, false);
     loop {
         let opened = timeout(limit, shared.store.open_line()).await.unwrap_or_else(|_| Err(late()));
         let ended = match opened {
@@ -37,6 +37,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut ops: UnboundedReceiver<Op>) {
                 if std::mem::take(&mut broken) {
                     info!("the line to the store is open again");
                 }
+                opened_before = true;
                 begin(&shared, &mut ops);
                 Keeper { shared: &shared, line, limit, renew_at: None }.serve(&mut ops).await
             }
@@ -50,7 +51,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut ops: UnboundedReceiver<Op>) {
                 shared.left.send_replace(true);
                 return;
             }
-            Err(cause) if broken => debug!(?cause, "no line to the store yet"),
+            Err(cause) if broken || !opened_before => debug!(?cause, "no line to the store yet"),
             Err(cause) => {
                 warn!(?cause, "the line to the store broke: leases can't be renewed until it is open again");
                 broken = true;

@@ -6,6 +6,7 @@
 
 mod answers;
 mod bell;
+mod dismissal;
 mod line;
 mod session;
 mod shared;
@@ -170,6 +171,13 @@ impl Revocations {
         deadline: Moment,
     ) -> Result<Receipt, Error> {
         waits::in_force(&self.shared, revocation, begun, deadline).await
+    }
+
+    /// Asks every holder to go on at another replica, each at a moment of its own within this time, and returns when all
+    /// have, or were asked and had a second for it. Until it is asked, each is served as ever. Then
+    /// [`Self::close_sessions`].
+    pub async fn dismiss(&self, within: Duration) {
+        dismissal::dismiss(&self.shared, within).await;
     }
 
     /// Begins to leave: ends the holders' streams, and grants and renews nothing any more. Verifications that are

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use gatekey_lease::{Down, StreamId, Up};
+use gatekey_lease::{Down, Replica, StreamId, Up};
 use tokio::sync::mpsc;
 
 use super::shared::Shared;
@@ -33,6 +33,11 @@ impl Session {
     /// The holder said this.
     pub fn receive(&self, message: Up) {
         self.shared.tell(|machine, now| machine.receive(now, self.stream, message));
+    }
+
+    /// Asks the holder to go on elsewhere, after all that is to be said before.
+    pub fn dismiss(&self) {
+        self.shared.tell(|_, _| vec![Replica::dismiss(self.stream)]);
     }
 
     /// What is to be said to the holder next; nothing if the stream is to end. May be given up at any time.

@@ -25,6 +25,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Follows the machine's, for whoever waits for a lease.
     pub(super) lease_until: watch::Sender<Moment>,
+    /// How many streams of holders are open.
+    pub(super) streams: watch::Sender<usize>,
     /// Whether it has left: its row is gone.
     pub(super) left: watch::Sender<bool>,
     /// Whether one of the tasks has ended.
@@ -84,6 +86,7 @@ impl Shared {
             lease,
             state: Mutex::new(state),
             lease_until: watch::Sender::new(Moment::NEVER),
+            streams: watch::Sender::new(0),
             left: watch::Sender::new(false),
             ended: watch::Sender::new(false),
             waits: Waits::default(),
@@ -101,6 +104,8 @@ impl Shared {
         if before != after {
             self.lease_until.send_replace(after);
         }
+        let streams = state.queues.len();
+        self.streams.send_if_modified(|known| std::mem::replace(known, streams) != streams);
         drop(state);
         if before != after {
             self.tell_lease(now, before, after);

@@ -22,8 +22,7 @@ pub use record::{Record, Tally};
 pub use replica::Replica;
 pub use store::Disturb;
 
-use crate::server::dev_token;
-use crate::{Client, Cluster, Database};
+use crate::{Client, Cluster, Database, dev_token};
 use replica::Common;
 
 /// How a fleet is to be started.

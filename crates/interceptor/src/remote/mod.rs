@@ -5,6 +5,7 @@ mod ask;
 mod credentials;
 mod endpoint;
 mod names;
+mod schedule;
 mod stream;
 mod target;
 #[cfg(feature = "tls")]

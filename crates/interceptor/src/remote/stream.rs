@@ -8,7 +8,7 @@ use std::time::Duration;
 use gatekey_proto::v1::WatchResponse;
 use gatekey_proto::v1::revocation_service_client::RevocationServiceClient;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -16,6 +16,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Streaming};
 
 use super::ask::told;
+use super::schedule::Schedule;
 use super::target::{Remote, Target, innermost};
 use super::wire;
 use crate::gatekey::Leaving;
@@ -26,10 +27,6 @@ use crate::shared::{Meant, Shared};
 const OPEN_AGAIN: Duration = Duration::from_millis(20);
 /// No longer than this.
 const OPEN_AGAIN_LAST: Duration = Duration::from_secs(5);
-/// When a Renew got no answer, the next comes this soon, and then after twice as long each time.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// Taken for the lease as long as none was granted: the shortest there is.
-const SHORTEST: Duration = Duration::from_secs(2);
 /// How long the server may take to end the stream after a Release.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long the server may take to open a stream.
@@ -147,7 +144,14 @@ async fn session(
                     Err(status) => Err(told(target, "Watch", &status)),
                 };
                 match message {
-                    Ok(message) => schedule.heard(shared.receive(message)),
+                    Ok(message) => {
+                        let meant = shared.receive(message);
+                        if meant == Meant::Leave {
+                            until_ended(down).await;
+                            return End::Broken { was_leased: true };
+                        }
+                        schedule.heard(meant);
+                    }
                     Err(problem) => {
                         shared.trouble(&problem);
                         return End::Broken { was_leased: schedule.was_leased };
@@ -201,93 +205,13 @@ fn rotated(
 }
 
 /// The server ends the stream once it has read the Release.
-async fn farewell(shared: &Shared, mut down: Streaming<WatchResponse>) {
+async fn farewell(shared: &Shared, down: Streaming<WatchResponse>) {
     shared.release();
+    until_ended(down).await;
+}
+
+async fn until_ended(mut down: Streaming<WatchResponse>) {
     let ended = async { while let Ok(Some(_)) = down.message().await {} };
     // What it does not read, time has to do.
     timeout(FAREWELL, ended).await.ok();
-}
-
-/// When to renew.
-struct Schedule {
-    next: Instant,
-    lease: Duration,
-    /// When a lease was granted last, or the stream began.
-    granted: Instant,
-    was_leased: bool,
-    again: Duration,
-}
-
-impl Schedule {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { next: now + ASK_AGAIN, lease: SHORTEST, granted: now, was_leased: false, again: ASK_AGAIN }
-    }
-
-    fn heard(&mut self, meant: Meant) {
-        let now = Instant::now();
-        match meant {
-            Meant::Lease(length) => {
-                // A server whose own lease runs out grants what is left, less each time: that is no reason to ask more and
-                // more often.
-                *self = Self {
-                    next: now + (length / 5).max(ASK_AGAIN),
-                    lease: length,
-                    granted: now,
-                    was_leased: true,
-                    again: ASK_AGAIN,
-                }
-            }
-            Meant::Reset => self.next = now,
-            Meant::Nothing => {}
-        }
-    }
-
-    fn asked(&mut self) {
-        self.next = Instant::now() + self.again;
-        self.again = (self.again * 2).min((self.lease / 5).max(ASK_AGAIN * 4));
-    }
-
-    /// No lease for so long: another replica may have one.
-    fn in_vain(&self) -> bool {
-        self.granted.elapsed() > self.lease.max(SHORTEST) * 5 / 4
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// How long after now.
-    fn wait(schedule: &Schedule) -> Duration {
-        schedule.next - Instant::now()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lease_is_asked_for_every_fifth_of_it() {
-        let mut schedule = Schedule::new();
-        schedule.heard(Meant::Lease(Duration::from_secs(10)));
-        assert_eq!(wait(&schedule), Duration::from_secs(2));
-        for after in [50, 100, 200, 400, 800, 1_600, 2_000, 2_000] {
-            schedule.asked();
-            assert_eq!(wait(&schedule), Duration::from_millis(after));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lease_that_shrinks_to_nothing_is_not_asked_for_all_the_time() {
-        let mut schedule = Schedule::new();
-        let mut ttl = Duration::from_secs(2);
-        while !ttl.is_zero() {
-            schedule.heard(Meant::Lease(ttl));
-            assert!(wait(&schedule) >= ASK_AGAIN, "{ttl:?}");
-            ttl = ttl * 4 / 5;
-        }
-        for after in [50, 100, 200, 200] {
-            schedule.asked();
-            assert_eq!(wait(&schedule), Duration::from_millis(after));
-        }
-        schedule.heard(Meant::Reset);
-        assert_eq!(wait(&schedule), Duration::ZERO, "what voids a Renew is answered at once");
-    }
 }

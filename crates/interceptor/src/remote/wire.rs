@@ -51,6 +51,7 @@ pub(super) fn down(message: v1::WatchResponse) -> Result<Down, Broken> {
         DownEvent::Reset(said) => {
             Ok(Down::Reset { id: said.id, position: stands(said.position)?, epoch: Epoch(said.epoch) })
         }
+        DownEvent::Leave(v1::Leave {}) => Ok(Down::Leave),
     }
 }
 
@@ -109,6 +110,7 @@ mod tests {
         assert_eq!(down(grant), Ok(Down::Grant { id: 3, ttl: Duration::from_millis(1_500) }));
         let reset = said(DownEvent::Reset(v1::Reset { id: 1, position: Some(PLACE), epoch: 5 }));
         assert_eq!(down(reset), Ok(Down::Reset { id: 1, position: place(), epoch: Epoch(5) }));
+        assert_eq!(down(said(DownEvent::Leave(v1::Leave {}))), Ok(Down::Leave));
     }
 
     #[test]

@@ -124,3 +124,22 @@ async fn a_flood_does_not_keep_guarded_tokens_from_their_end() {
     reply(question, Verdict::Active);
     flood.await.expect("no panic").expect("good");
 }
+
+#[tokio::test]
+async fn who_is_asked_to_go_elsewhere_releases_its_lease_and_goes() {
+    let (mut script, mut stream, gatekey) = leased().await;
+    let value = value();
+    checked(&mut script, &gatekey, &value, Verdict::Active).await.expect("good");
+    stream.tell(Told::Leave(v1::Leave {}));
+    while stream.said().await != Said::Release(v1::Release {}) {}
+    assert!(!gatekey.health().is_leased(), "before it says so");
+    assert!(stream.said.message().await.expect("no error").is_none(), "nothing comes after it");
+    drop(stream);
+    let mut stream = script.stream().await;
+    assert_eq!(stream.hello().await.position, at(0), "where the cache stands");
+    let id = stream.renew(0).await;
+    stream.grant(id);
+    timeout(ROOMY, gatekey.leased()).await.expect("in time");
+    assert!(gatekey.verify(&value, Rule::Batch).await.expect("good").is_from_cache());
+    assert_eq!(gatekey.health().trouble, None, "that was none");
+}

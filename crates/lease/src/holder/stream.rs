@@ -54,6 +54,8 @@ impl Holder {
                 let from = if self.rules.keep(Rule::GrantFromSending) { sent } else { now };
                 self.lease(self.lease_until.max(from.plus(ttl)))
             }
+            // As any Release: after it nobody waits for this holder where it was.
+            Down::Leave => self.release(),
         }
     }
 

@@ -95,3 +95,15 @@ fn after_a_reset_of_its_own_it_is_another_holder() {
     let expected = vec![HolderEffect::Lease(Moment::NEVER), HolderEffect::Send(Up::Hello(hello))];
     assert_eq!(holder.connected(), expected);
 }
+
+#[test]
+fn who_is_asked_to_leave_releases_first() {
+    let mut holder = leased();
+    let expected = vec![HolderEffect::Lease(Moment::NEVER), HolderEffect::Send(Up::Release)];
+    assert_eq!(holder.receive(at(4), Down::Leave), expected);
+    assert_eq!(holder.renew(at(5)), vec![]);
+    assert!(matches!(
+        holder.connected()[..],
+        [HolderEffect::Lease(Moment::NEVER), HolderEffect::Send(Up::Hello(_))]
+    ));
+}

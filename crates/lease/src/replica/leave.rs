@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Effect, Replica};
-use crate::{Moment, Rule, StreamId, Up};
+use crate::{Down, Moment, Rule, StreamId, Up};
 
 impl Replica {
     /// A holder said something on a stream.
@@ -54,6 +54,19 @@ impl Replica {
     pub fn broken(&mut self, now: Moment, stream: StreamId) -> Vec<Effect> {
         self.sessions.broken(now, stream);
         self.tick(now)
+    }
+
+    /// Asks a holder to go on at another replica. It answers by a Release, and is waited for no more; one that does not
+    /// know of this goes on as before, until its stream is closed.
+    #[must_use]
+    pub const fn dismiss(stream: StreamId) -> Effect {
+        Effect::Send { stream, message: Down::Leave }
+    }
+
+    /// The streams of the sessions that are open.
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamId> {
+        self.sessions.open().collect()
     }
 
     /// Begins to leave: no grants, no new sessions, no renewals. Its own lease lives on for as long as it does, so

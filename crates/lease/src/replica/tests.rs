@@ -253,3 +253,14 @@ fn it_leaves_when_no_session_can_use_a_grant() {
     assert_eq!(effects, vec![Effect::Close { stream: STREAM }]);
     assert_eq!(replica.tick(at(4)), vec![row]);
 }
+
+#[test]
+fn who_is_dismissed_is_not_waited_for() {
+    let mut replica = granted();
+    assert_eq!(replica.streams(), [STREAM]);
+    assert_eq!(Replica::dismiss(STREAM), send(Down::Leave));
+    assert_eq!(replica.receive(at(3), STREAM, Up::Release), vec![Effect::Close { stream: STREAM }]);
+    assert_eq!((replica.sessions(), replica.streams()), (0, vec![]));
+    let row = Effect::RemoveRow { id: ReplicaId(1), n: 1 };
+    assert_eq!(replica.leave(at(3)), vec![row]);
+}

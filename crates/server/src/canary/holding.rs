@@ -40,12 +40,14 @@ pub(super) struct Asking<'a> {
 }
 
 /// What a message meant to the stream's schedule.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meant {
     /// A lease of this length.
     Lease(Duration),
     /// The cache begins anew: a Renew from before is void.
     Reset,
+    /// The server asks it to go elsewhere, and it has released its lease.
+    Leave,
     Nothing,
 }
 
@@ -98,11 +100,17 @@ impl Holding {
 
     pub(super) fn receive(&self, message: Down) -> Meant {
         let ttl = if let Down::Grant { ttl, .. } = message { Some(ttl) } else { None };
+        let leave = matches!(message, Down::Leave);
         let mut state = self.lock();
         let effects = state.machine.receive(boottime(), message);
         let granted = effects.iter().any(|effect| matches!(effect, HolderEffect::Lease(_)));
         let reset = effects.contains(&HolderEffect::Clear);
         self.carry_out(&mut state, effects);
+        if leave {
+            // The Release was the last word.
+            state.out = None;
+            return Meant::Leave;
+        }
         match ttl {
             Some(ttl) if granted => Meant::Lease(ttl),
             _ if reset => Meant::Reset,

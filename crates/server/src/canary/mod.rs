@@ -22,7 +22,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::serve::Signals;
+use crate::signals::Signals;
 use crate::{Failure, cli, say};
 use account::{Round, Totals};
 use endpoint::Endpoint;

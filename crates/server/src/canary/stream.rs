@@ -79,6 +79,10 @@ async fn follow(
                 if matches!(meant, Meant::Lease(_)) {
                     endpoint.leased();
                 }
+                if meant == Meant::Leave {
+                    until_ended(down).await;
+                    return Ok(());
+                }
                 schedule.heard(meant);
             }
             () = sleep_until(schedule.next) => {
@@ -104,8 +108,12 @@ async fn left(leaving: &mut watch::Receiver<bool>) {
     leaving.wait_for(|leaving| *leaving).await.ok();
 }
 
-async fn release(holding: &Holding, mut down: Streaming<WatchResponse>) {
+async fn release(holding: &Holding, down: Streaming<WatchResponse>) {
     holding.release();
+    until_ended(down).await;
+}
+
+async fn until_ended(mut down: Streaming<WatchResponse>) {
     let ended = async { while let Ok(Some(_)) = down.message().await {} };
     // What the server does not read, time has to do.
     timeout(FAREWELL, ended).await.ok();
@@ -135,7 +143,7 @@ impl Schedule {
                     Self { next: now + lease / 5, lease, granted: now, again: ASK_AGAIN, was_leased: true }
             }
             Meant::Reset => self.next = now,
-            Meant::Nothing => {}
+            Meant::Leave | Meant::Nothing => {}
         }
     }
 

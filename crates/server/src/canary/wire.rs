@@ -37,6 +37,7 @@ pub(super) fn down(message: v1::WatchResponse) -> Option<Down> {
         DownEvent::Reset(v1::Reset { id, position, epoch }) => {
             Down::Reset { id, position: stands(position)?, epoch: Epoch(epoch) }
         }
+        DownEvent::Leave(v1::Leave {}) => Down::Leave,
     })
 }
 

@@ -2,14 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use gatekey_core::Lease;
 
 use super::settings::{LogFormat, Settings};
-use super::{Config, ConfigError, DATA_DIR, DatabaseUrl, Mode, StoreConfig, gateways, issuers, people};
+use super::{Config, ConfigError, DATA_DIR, DatabaseUrl, Life, Mode, StoreConfig, gateways, issuers, people};
 
-const GRPC_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50051);
+/// Where gRPC is served unless another address is given.
+pub(crate) const GRPC_ADDR: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50051);
 const HTTP_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 /// Far more than a Postgres takes.
 const MAX_CONNECTIONS: u32 = 1_000;
@@ -53,6 +54,7 @@ impl Settings {
             problems.push(format!("--lease: must be {least} to {most} seconds"));
         }
 
+        let life = Life::check(&settings, &mut problems);
         let mut http = people::check(&settings, is_development, &mut problems);
         http.gateway_type_header = gateways::type_header(&settings, &mut problems);
         let gateway_peers = gateways::peers(&settings, &mut problems);
@@ -68,7 +70,7 @@ impl Settings {
                 prefix: prefix.unwrap_or_default(),
                 tokens_per_tenant,
                 lease: lease.unwrap_or_default(),
-                drain_timeout: Duration::from_secs(settings.drain_timeout.unwrap_or(15).into()),
+                life,
                 mode,
                 http,
                 gateway_peers,

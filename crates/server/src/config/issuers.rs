@@ -1,6 +1,6 @@
 //! The issuers among the settings: from texts to what the API needs.
 
-use gatekey_api::{IssuerSettings, JwksSource};
+use gatekey_api::{IssuerSettings, JwksAccess, JwksSource};
 
 use super::settings::{IssuerEntry, Settings};
 
@@ -24,10 +24,13 @@ pub(super) fn gather(settings: &Settings, problems: &mut Vec<String>) -> Vec<Iss
 
 fn from_flags(settings: &Settings, problems: &mut Vec<String>) -> Option<IssuerEntry> {
     let Settings { issuer, audience, jwks, roles_pointer, tenant_pointer, verifier_subjects, .. } = settings;
+    let Settings { jwks_ca_file, jwks_bearer_file, .. } = settings;
     let Some(issuer) = issuer else {
         let orphans = [
             ("--audience", audience.is_some()),
             ("--jwks", jwks.is_some()),
+            ("--jwks-ca-file", jwks_ca_file.is_some()),
+            ("--jwks-bearer-file", jwks_bearer_file.is_some()),
             ("--roles-pointer", roles_pointer.is_some()),
             ("--tenant-pointer", tenant_pointer.is_some()),
             ("--verifier-subject", !verifier_subjects.is_empty()),
@@ -47,6 +50,8 @@ fn from_flags(settings: &Settings, problems: &mut Vec<String>) -> Option<IssuerE
         issuer: issuer.clone(),
         audience: audience.clone()?,
         jwks: jwks.clone()?,
+        jwks_ca_file: jwks_ca_file.clone(),
+        jwks_bearer_file: jwks_bearer_file.clone(),
         roles_pointer: roles_pointer.clone(),
         tenant_pointer: tenant_pointer.clone(),
         verifier_subjects: verifier_subjects.clone(),
@@ -74,10 +79,20 @@ fn check(entry: &IssuerEntry, place: &str, problems: &mut Vec<String>) -> Issuer
         problems.push(format!("{place}jwks: {problem}"));
         JwksSource::File(entry.jwks.clone().into())
     });
+    let is_url = matches!(jwks, JwksSource::Url(_));
+    for (name, file) in [("jwks-ca-file", &entry.jwks_ca_file), ("jwks-bearer-file", &entry.jwks_bearer_file)]
+    {
+        if file.is_some() && !is_url {
+            problems.push(format!("{place}{name}: is for a URL; the JWK set is a file"));
+        }
+    }
+    let jwks_access =
+        JwksAccess { ca_file: entry.jwks_ca_file.clone(), bearer_file: entry.jwks_bearer_file.clone() };
     IssuerSettings {
         issuer: entry.issuer.clone(),
         audience: entry.audience.clone(),
         jwks,
+        jwks_access,
         roles_pointer,
         tenant_pointer,
         verifier_subjects: entry.verifier_subjects.clone(),

@@ -3,18 +3,20 @@
 mod check;
 mod gateways;
 mod issuers;
+mod life;
 mod people;
 mod settings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use gatekey_api::IssuerSettings;
 use gatekey_core::Lease;
 use gatekey_model::TokenPrefix;
 use ipnet::IpNet;
 
+pub(crate) use check::GRPC_ADDR;
+pub(crate) use life::Life;
 pub(crate) use settings::{LogFormat, Settings};
 
 /// The data folder unless another is given.
@@ -46,7 +48,7 @@ pub(crate) struct Config {
     pub(crate) prefix: TokenPrefix,
     pub(crate) tokens_per_tenant: u32,
     pub(crate) lease: Lease,
-    pub(crate) drain_timeout: Duration,
+    pub(crate) life: Life,
     pub(crate) mode: Mode,
     pub(crate) http: gatekey_api::http::Settings,
     /// From where gateways ask without credentials.

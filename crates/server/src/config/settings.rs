@@ -70,6 +70,16 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "URL|FILE", env = "GATEKEY_JWKS")]
     pub(crate) jwks: Option<String>,
 
+    /// Certificates in PEM: the authorities by which the host of --jwks is known, instead of the system's. Read for each
+    /// fetch.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_JWKS_CA_FILE")]
+    pub(crate) jwks_ca_file: Option<PathBuf>,
+
+    /// A file that holds a bearer token for --jwks, such as a service account's for the keys of a Kubernetes cluster.
+    /// Read for each fetch.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_JWKS_BEARER_FILE")]
+    pub(crate) jwks_bearer_file: Option<PathBuf>,
+
     /// Where in a JWT the roles are, as a JSON pointer (RFC 6901) to a list of their names.
     /// [default: /roles]
     #[arg(long, value_name = "POINTER", env = "GATEKEY_ROLES_POINTER")]
@@ -125,10 +135,25 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SECONDS", env = "GATEKEY_LEASE")]
     pub(crate) lease: Option<u32>,
 
-    /// How long running calls may take to finish after SIGTERM, in seconds; the store may take
+    /// How long a start waits for Postgres and for its schema, in seconds; meanwhile probes and calls are answered that
+    /// it is not ready. 0 does not wait. [default: 300]
+    #[arg(long, value_name = "SECONDS", env = "GATEKEY_START_TIMEOUT")]
+    pub(crate) start_timeout: Option<u32>,
+
+    /// How long everything goes on after SIGTERM but readiness, in seconds, so that whoever sends calls here has heard
+    /// of it before no more are taken. [default: 0]
+    #[arg(long, value_name = "SECONDS", env = "GATEKEY_SHUTDOWN_DELAY")]
+    pub(crate) shutdown_delay: Option<u32>,
+
+    /// How long running calls may take to finish after that, in seconds; the store may take
     /// up to 10 more to close. [default: 15]
     #[arg(long, value_name = "SECONDS", env = "GATEKEY_DRAIN_TIMEOUT")]
     pub(crate) drain_timeout: Option<u32>,
+
+    /// How old a connection to the gRPC port becomes, in seconds, and up to a tenth more; then it is closed in good
+    /// order, so that callers spread over servers that came later. [default: 1800]
+    #[arg(long, value_name = "SECONDS", env = "GATEKEY_CONNECTION_AGE")]
+    pub(crate) connection_age: Option<u32>,
 
     /// How log lines look. [default: text in development mode, else json]
     #[arg(long, value_name = "FORMAT", env = "GATEKEY_LOG_FORMAT", value_enum)]
@@ -139,7 +164,7 @@ pub(crate) struct Settings {
     pub(crate) log: Option<String>,
 
     /// A TOML file with settings and with further issuers: a list of tables named `issuers`, each with
-    /// issuer, audience, jwks, roles-pointer, tenant-pointer, verifier-subjects.
+    /// issuer, audience, jwks, jwks-ca-file, jwks-bearer-file, roles-pointer, tenant-pointer, verifier-subjects.
     #[arg(long, value_name = "FILE", env = "GATEKEY_CONFIG")]
     #[serde(skip)]
     pub(crate) config: Option<PathBuf>,
@@ -169,6 +194,8 @@ pub(crate) struct IssuerEntry {
     pub(crate) issuer: String,
     pub(crate) audience: String,
     pub(crate) jwks: String,
+    pub(crate) jwks_ca_file: Option<PathBuf>,
+    pub(crate) jwks_bearer_file: Option<PathBuf>,
     pub(crate) roles_pointer: Option<String>,
     pub(crate) tenant_pointer: Option<String>,
     #[serde(default)]
@@ -192,6 +219,8 @@ impl Settings {
         Self {
             audience: given.audience.clone().or(self.audience),
             jwks: given.jwks.clone().or(self.jwks),
+            jwks_ca_file: given.jwks_ca_file.clone().or(self.jwks_ca_file),
+            jwks_bearer_file: given.jwks_bearer_file.clone().or(self.jwks_bearer_file),
             roles_pointer: given.roles_pointer.clone().or(self.roles_pointer),
             tenant_pointer: given.tenant_pointer.clone().or(self.tenant_pointer),
             verifier_subjects: if given.verifier_subjects.is_empty() {
@@ -224,6 +253,8 @@ impl Settings {
             issuer: issuer.issuer,
             audience: issuer.audience,
             jwks: issuer.jwks,
+            jwks_ca_file: issuer.jwks_ca_file,
+            jwks_bearer_file: issuer.jwks_bearer_file,
             roles_pointer: issuer.roles_pointer,
             tenant_pointer: issuer.tenant_pointer,
             verifier_subjects: issuer.verifier_subjects,
@@ -239,7 +270,10 @@ impl Settings {
             },
             gateway_type_header: self.gateway_type_header.or(file.gateway_type_header),
             lease: self.lease.or(file.lease),
+            start_timeout: self.start_timeout.or(file.start_timeout),
+            shutdown_delay: self.shutdown_delay.or(file.shutdown_delay),
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
+            connection_age: self.connection_age.or(file.connection_age),
             log_format: self.log_format.or(file.log_format),
             log: self.log.or(file.log),
             config: self.config,

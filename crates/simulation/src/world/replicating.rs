@@ -244,6 +244,7 @@ impl World {
         let now = self.replica_clock(replica);
         let latest = self.now + 2 * self.nodes[replica].lease;
         self.schedule_to(Party::Replica(replica), latest, Event::Exit);
+        self.drive(replica, |machine| machine.streams().into_iter().map(Replica::dismiss).collect());
         self.drive(replica, |machine| machine.leave(now));
     }
 
@@ -258,6 +259,7 @@ impl World {
             Down::Grant { .. } => self.counts.saw(Count::Granted),
             Down::Reset { .. } => self.counts.saw(Count::Reset),
             Down::Invalidate { .. } => self.counts.saw(Count::Invalidated),
+            Down::Leave => self.counts.saw(Count::Dismissed),
         }
         if after_hello && !matches!(message, Down::Reset { .. }) {
             self.counts.saw(Count::Delta);

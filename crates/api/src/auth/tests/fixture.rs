@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::signing_key::{SigningKey, base64url};
 use crate::ApiError;
-use crate::auth::{Authenticator, IssuerSettings, JwksSource};
+use crate::auth::{Authenticator, IssuerSettings, JwksAccess, JwksSource};
 
 pub(super) const ISSUER: &str = "https://id.example/";
 pub(super) const AUDIENCE: &str = "gatekey";
@@ -87,6 +87,7 @@ pub(super) fn settings(jwks: JwksSource) -> IssuerSettings {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
         jwks,
+        jwks_access: JwksAccess::default(),
         roles_pointer: "/roles".to_owned(),
         tenant_pointer: "/org/tenant".to_owned(),
         verifier_subjects: Vec::new(),

@@ -227,7 +227,7 @@ impl World {
         match message {
             Down::Reset { .. } => self.witness.saw(Event::ResetSent),
             Down::Invalidate { .. } => self.witness.saw(Event::InvalidationSent),
-            Down::Grant { .. } => {}
+            Down::Grant { .. } | Down::Leave => {}
         }
         let current = state.holder.machine.stream();
         let incarnation = state.replicas[replica].incarnation;

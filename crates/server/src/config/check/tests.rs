@@ -3,6 +3,8 @@
 use super::*;
 use crate::cli::Cli;
 use clap::Parser;
+use gatekey_api::JwksAccess;
+use std::time::Duration;
 
 fn check(flags: &[&str]) -> Result<Config, ConfigError> {
     let cli = Cli::try_parse_from(["gatekey"].iter().chain(flags)).expect("known flags");
@@ -74,6 +76,16 @@ fn every_problem_names_its_flag_and_what_is_right() {
         (vec!["--tokens-per-tenant", "0"], "--tokens-per-tenant: must be 1 or more"),
         (vec!["--lease", "1"], "--lease: must be 2 to 120 seconds"),
         (vec!["--lease", "121"], "--lease: must be 2 to 120 seconds"),
+        (vec!["--start-timeout", "86401"], "--start-timeout: must be 0 to 86400 seconds"),
+        (vec!["--shutdown-delay", "601"], "--shutdown-delay: must be 0 to 600 seconds"),
+        (vec!["--drain-timeout", "86401"], "--drain-timeout: must be 0 to 86400 seconds"),
+        (vec!["--connection-age", "0"], "--connection-age: must be 1 to 86400 seconds"),
+        (vec!["--jwks-ca-file", "f"], "--jwks-ca-file: belongs to an issuer"),
+        (vec!["--jwks-bearer-file", "f"], "--jwks-bearer-file: belongs to an issuer"),
+        (
+            vec!["--issuer", "i", "--audience", "a", "--jwks", "f", "--jwks-bearer-file", "b"],
+            "--jwks-bearer-file: is for a URL",
+        ),
         (vec!["--database-connections", "0"], "--database-connections: must be 1 to 1000"),
         (vec!["--database-url", "mysql://db"], "--database-url: must be sqlite:FILE"),
         (vec!["--database-url", "sqlite::memory:"], "--database-url: must be sqlite:FILE"),
@@ -137,6 +149,8 @@ plaintext = true
 issuer = "https://a.example"
 audience = "gatekey"
 jwks = "https://a.example/keys"
+jwks-ca-file = "ca.pem"
+jwks-bearer-file = "bearer"
 roles-pointer = "/r"
 tenant-pointer = "/t"
 verifier-subject = ["one", "two"]
@@ -148,14 +162,19 @@ cors-origin = ["https://admin.example.com"]
 gateway-peer = ["10.0.7.0/24", "::1"]
 gateway-type-header = "x-required-token"
 lease = 30
+start-timeout = 4
+shutdown-delay = 5
 drain-timeout = 9
+connection-age = 600
 log-format = "text"
 log = "debug"
 
 [[issuers]]
 issuer = "https://kubernetes.default.svc"
 audience = "gatekey"
-jwks = "keys.json"
+jwks = "https://kubernetes.default.svc/openid/v1/jwks"
+jwks-ca-file = "cluster.pem"
+jwks-bearer-file = "token"
 verifier-subjects = ["system:serviceaccount:speech:gateway"]
 "#,
         url_file.display()
@@ -167,7 +186,9 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
     assert_eq!(config.prefix.as_str(), "flag");
     assert_eq!(config.tokens_per_tenant, 7);
     assert_eq!(config.lease.get(), Duration::from_secs(30));
-    assert_eq!(config.drain_timeout, Duration::from_secs(9));
+    let life = config.life;
+    let lives = [life.start_timeout, life.shutdown_delay, life.drain_timeout, life.connection_age];
+    assert_eq!(lives.map(|span| span.as_secs()), [4, 5, 9, 600]);
     assert_eq!((config.log_format, config.log.as_str()), (LogFormat::Text, "debug"));
     assert_eq!((config.http.base_path.as_str(), config.http.next_steps.len()), ("/keys/", 2));
     assert_eq!(config.http.jwt_header.expect("given"), "x-forwarded-access-token");
@@ -185,6 +206,11 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
     assert_eq!(issuers[0].verifier_subjects, ["one", "two"]);
     assert_eq!(issuers[0].roles_pointer, "/r");
     assert_eq!(issuers[1].roles_pointer, "/roles");
+    for (issuer, ca, bearer) in [(&issuers[0], "ca.pem", "bearer"), (&issuers[1], "cluster.pem", "token")] {
+        let access =
+            JwksAccess { ca_file: Some(PathBuf::from(ca)), bearer_file: Some(PathBuf::from(bearer)) };
+        assert_eq!(issuer.jwks_access, access);
+    }
 
     // Every flag but --config itself stands in the file above.
     for argument in <Cli as clap::CommandFactory>::command().get_arguments() {
