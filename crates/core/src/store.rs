@@ -9,7 +9,7 @@ use gatekey_model::{
     RequestId, TenantId, Timestamp, Token, TokenDigest, TokenId, TokenKey, TokenName, TokenType,
 };
 
-use crate::{Act, AuditEntry, StoreError};
+use crate::{Act, AuditEntry, OperatorStore, StoreError};
 
 /// Remembers tokens and the audit log.
 #[async_trait]
@@ -146,9 +146,9 @@ pub struct ReplicaRows {
 }
 
 /// A whole store.
-pub trait Store: TokenStore + RevocationLog + LeaseStore {}
+pub trait Store: TokenStore + RevocationLog + LeaseStore + OperatorStore {}
 
-impl<S: TokenStore + RevocationLog + LeaseStore> Store for S {}
+impl<S: TokenStore + RevocationLog + LeaseStore + OperatorStore> Store for S {}
 
 /// A token to be created.
 #[derive(Clone, Debug)]
