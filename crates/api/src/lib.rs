@@ -17,7 +17,7 @@ mod page_token;
 mod readiness;
 mod rest;
 
-pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksSource};
+pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksSource, KnownKey};
 pub use error::{ApiError, DOMAIN, FieldError};
 pub use gateway::Gateways;
 pub use readiness::{Phase, Readiness};

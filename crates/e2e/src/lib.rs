@@ -3,6 +3,7 @@
 mod binary;
 mod client;
 mod clock;
+mod command;
 mod faults;
 mod fleet;
 mod holder;
@@ -15,6 +16,7 @@ mod server;
 pub use binary::{gatekey, logs, root, transcribe_grpc, transcribe_http};
 pub use client::{Client, reason, violations};
 pub use clock::boottime;
+pub use command::{Running, Said, command};
 pub use faults::{Faults, Findings};
 pub use fleet::{Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Tally, Token};
 pub use holder::{Checked, HolderProcess, HolderStart, Outcome, TestHolder};
