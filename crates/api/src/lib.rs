@@ -17,7 +17,7 @@ mod page_token;
 mod readiness;
 mod rest;
 
-pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksAccess, JwksSource};
+pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksAccess, JwksSource, KnownKey};
 pub use error::{ApiError, DOMAIN, FieldError};
 pub use gateway::Gateways;
 pub use readiness::{Phase, Readiness};

@@ -1,5 +1,7 @@
 //! The audit log: who did what, or was refused it.
 
+use std::borrow::Cow;
+
 use gatekey_model::{TenantId, Timestamp};
 
 /// Who does something, and when.
@@ -29,10 +31,12 @@ pub enum Action {
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was done.
     Done,
+    /// A run of an operator's deletes begins, for this reason: each of them is an entry of its own, under the same id.
+    Begun(Option<String>),
     /// A delete of a token that was deleted before: confirmed again.
     Repeated,
     /// A token was deleted because the call that had created it was repeated.
@@ -67,14 +71,17 @@ impl Action {
 }
 
 impl Outcome {
-    /// The outcome as it is stored: `done`, `repeated`, `replaced`, or the reason of a refusal.
+    /// The outcome as it is stored: `done`, `repeated`, `replaced`, the reason of a refusal, or `begun` and the reason of an
+    /// operator's run.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
+    pub fn to_text(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Done => "done",
+            Self::Begun(None) => "begun",
+            Self::Begun(Some(reason)) => return Cow::Owned(format!("begun: {reason}")),
             Self::Repeated => "repeated",
             Self::Replaced => "replaced",
             Self::Refused(reason) => reason,
-        }
+        })
     }
 }

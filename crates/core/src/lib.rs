@@ -8,6 +8,7 @@ mod caller;
 mod clock;
 mod commands;
 mod error;
+mod operator;
 mod revocation;
 mod store;
 mod tokens;
@@ -23,6 +24,9 @@ pub use commands::{
     VerifyTarget, VerifyToken,
 };
 pub use error::{Error, StoreError};
+pub use operator::{
+    BATCH, EpochBegun, NotInForce, Operator, OperatorStore, RevokedToken, Run, SelectedToken, Selection,
+};
 pub use revocation::{Lease, Revocations, Session, Status};
 pub use store::{
     Bell, Confirmation, CreateRequest, Insertion, LeaseStore, ListCursor, LogEntry, NewToken, ReplicaLine,

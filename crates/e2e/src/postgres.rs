@@ -142,6 +142,29 @@ impl Cluster {
         Database::on(&format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)).await
     }
 
+    /// Writes a database into a file as `pg_dump` does, and says where.
+    ///
+    /// # Panics
+    /// If that fails.
+    #[must_use]
+    pub fn dump(&self, database: &Database) -> PathBuf {
+        let file = self.folder.path().join(format!("{}.dump", database.name()));
+        check(&self.tool("pg_dump", &["-Fc", "-f", text(&file), "-d", &database.url]));
+        file
+    }
+
+    /// Makes the database anew from what [`Self::dump`] wrote, whoever is connected.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn restore(&self, database: &Database, dump: &Path) {
+        let (server, name) = database.url.rsplit_once('/').expect("the URL names a database");
+        let maintenance = format!("{server}/postgres");
+        check(&self.tool("dropdb", &["--force", "--maintenance-db", &maintenance, name]));
+        check(&self.tool("createdb", &["--maintenance-db", &maintenance, name]));
+        check(&self.tool("pg_restore", &["--exit-on-error", "-d", &database.url, text(dump)]));
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

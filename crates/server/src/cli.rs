@@ -1,11 +1,16 @@
 //! The command line: commands and flags, each flag with its `GATEKEY_*` twin in the environment.
 
+mod operator;
+
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use gatekey_core::Role;
 
 use crate::config::Settings;
+pub(crate) use operator::{
+    Backup, Doctor, Export, Record, Replay, Restored, Revocations, RevocationsCommand, Revoke,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +69,17 @@ pub(crate) enum Command {
     /// Show that revocation is strict in a running installation: create, cache, delete and probe, round after round.
     #[command(after_help = CANARY)]
     Canary(Canary),
+    /// Revoke many tokens in an incident, strictly: leaked values, all of a tenant, all of a creator.
+    Revoke(Box<Revoke>),
+    /// Keep revocations apart from the database, and revoke again what a restored backup brought back.
+    Revocations(Revocations),
+    /// After a backup was restored: have every server and every service forget what they remember.
+    Restored(Restored),
+    /// Copy the SQLite file, while a server runs or not.
+    Backup(Backup),
+    /// Check what a server with these settings would find: in words, and changing nothing.
+    #[command(after_help = operator::DOCTOR)]
+    Doctor(Box<Doctor>),
 }
 
 /// The settings of the store, and no others.

@@ -14,7 +14,8 @@ use gatekey_core::Role;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 
-const FILE: &str = "dev-signing-key.pk8";
+/// Its name in the data folder.
+pub(crate) const FILE: &str = "dev-signing-key.pk8";
 const ISSUER: &str = "gatekey-development";
 const AUDIENCE: &str = "gatekey";
 

@@ -6,15 +6,18 @@ mod cli;
 mod config;
 mod dev_key;
 mod dev_token;
+mod doctor;
 mod ending;
 mod health;
 mod metrics;
 mod migrate;
+mod operator;
 mod serve;
 mod servers;
 mod signals;
 mod starting;
 mod store;
+mod synchronous;
 mod supervisor;
 mod telemetry;
 mod welcome;
@@ -22,7 +25,7 @@ mod welcome;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, RevocationsCommand};
 
 /// Why the program failed.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +78,14 @@ fn main() -> ExitCode {
             Command::DevToken(request) => dev_token::run(&request),
             Command::Health(request) => health::run(&request).await,
             Command::Canary(request) => canary::run(&request).await,
+            Command::Revoke(request) => operator::revoke(*request).await,
+            Command::Revocations(request) => match request.command {
+                RevocationsCommand::Export(request) => operator::export(request).await,
+                RevocationsCommand::Replay(request) => operator::replay(request).await,
+            },
+            Command::Restored(request) => operator::restored(request).await,
+            Command::Backup(request) => operator::backup(request).await,
+            Command::Doctor(request) => doctor::run(*request).await,
         }
     });
     // What is still running had its time to drain.

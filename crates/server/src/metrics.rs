@@ -17,10 +17,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::error;
 
-use crate::Failure;
 use crate::config::Config;
 use crate::serve::{bind, local_addr};
 use crate::store::LateStore;
+use crate::{Failure, synchronous};
 
 /// From a hit in memory to a lease that is waited out.
 const SECONDS: [f64; 14] =
@@ -137,7 +137,7 @@ fn wide(count: u64) -> f64 {
 /// The port, served until this is dropped.
 pub(crate) struct Scrapes {
     addr: SocketAddr,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 impl Scrapes {
@@ -168,6 +168,7 @@ pub(crate) async fn listen(
     let process = Arc::new(Collector::default());
     process.describe();
     let upkeep = tokio::spawn(recorder.clone().keep_up());
+    let synchronous = tokio::spawn(synchronous::follow(store.clone()));
     let sources = Sources { recorder, process, revocations, readiness, store };
     let router = Router::new().route("/metrics", get(scrape)).with_state(sources);
     let only_local = config.is_development();
@@ -176,7 +177,7 @@ pub(crate) async fn listen(
             error!(%cause, "figures are no longer served");
         }
     });
-    Ok(Some(Scrapes { addr, tasks: [upkeep, served] }))
+    Ok(Some(Scrapes { addr, tasks: [upkeep, synchronous, served] }))
 }
 
 async fn scrape(State(sources): State<Sources>) -> impl IntoResponse {

@@ -15,6 +15,15 @@ impl Signals {
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
+    /// Whether one of either has come.
+    pub(crate) async fn came(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.first() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
     /// Waits for the next of either.
     pub(crate) async fn first(&mut self) {
         tokio::select! {

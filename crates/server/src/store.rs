@@ -6,7 +6,7 @@ pub(crate) mod schema;
 use std::path::Path;
 use std::sync::Arc;
 
-use gatekey_core::Store;
+use gatekey_core::{OperatorStore, Store};
 use gatekey_store_postgres::{OpenError, PostgresOptions, PostgresStore, Replication};
 use gatekey_store_sqlite::{SqliteOptions, SqliteStore};
 
@@ -28,6 +28,14 @@ pub(crate) enum OpenStore {
 
 impl OpenStore {
     pub(crate) fn shared(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(store) => Arc::<SqliteStore>::clone(store),
+            Self::Postgres(store) => Arc::<PostgresStore>::clone(store),
+        }
+    }
+
+    /// For commands of operators.
+    pub(crate) fn operated(&self) -> Arc<dyn OperatorStore> {
         match self {
             Self::Sqlite(store) => Arc::<SqliteStore>::clone(store),
             Self::Postgres(store) => Arc::<PostgresStore>::clone(store),

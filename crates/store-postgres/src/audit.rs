@@ -18,7 +18,7 @@ pub(crate) async fn record(connection: &mut PgConnection, entry: AuditEntry) -> 
     .bind(action.as_str())
     .bind(token_id)
     .bind(&act.call_id)
-    .bind(outcome.as_str())
+    .bind(outcome.to_text())
     .execute(connection)
     .await?;
     Ok(())

@@ -137,7 +137,7 @@ async fn insert_row(connection: &mut PgConnection, new: &NewToken) -> Result<Tok
     .bind(new.act.tenant.as_ref().map(TenantId::as_str))
     .bind(Action::Create.as_str())
     .bind(&new.act.call_id)
-    .bind(Outcome::Done.as_str())
+    .bind(Outcome::Done.to_text())
     .fetch_one(connection)
     .await?;
     rows::token_id(id)

@@ -86,8 +86,7 @@ pub(crate) async fn lock_token(
     .fetch_optional(connection)
     .await?;
     let Some(LockedRow { digest, revoked_seq, revoked_nonce }) = row else { return Ok(None) };
-    let revoked = revoked_seq.zip(revoked_nonce).map(|(seq, nonce)| PositionRow { seq, nonce });
-    let revoked = revoked.as_ref().map(rows::position).transpose()?;
+    let revoked = rows::tombstone(revoked_seq, revoked_nonce)?;
     Ok(Some(LockedToken { id, digest: rows::digest(&digest)?, revoked }))
 }
 

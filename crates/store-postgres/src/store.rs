@@ -25,13 +25,13 @@ const OTHERS: u32 = 8;
 /// A store on Postgres. Clones share its connections.
 #[derive(Clone)]
 pub struct PostgresStore {
-    server: Server,
+    pub(crate) server: Server,
     /// For verifications, so that no other call waits for them, nor they for others.
     verify: Bounded,
     /// For all other calls.
-    database: Bounded,
-    trouble: Trouble,
-    options: PostgresOptions,
+    pub(crate) database: Bounded,
+    pub(crate) trouble: Trouble,
+    pub(crate) options: PostgresOptions,
 }
 
 impl PostgresStore {

@@ -22,7 +22,7 @@ pub(crate) async fn record(
     .bind(action.as_str())
     .bind(token_id)
     .bind(act.call_id)
-    .bind(outcome.as_str())
+    .bind(outcome.to_text())
     .execute(connection)
     .await?;
     Ok(Ending::Commit(()))

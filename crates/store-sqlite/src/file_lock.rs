@@ -46,6 +46,37 @@ impl FileLock {
     }
 }
 
+/// Whether a process has a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// No process has it.
+    Free,
+    /// One has it.
+    Held {
+        /// Who it is, as the lock file says.
+        by: String,
+    },
+}
+
+/// Whether a process has the store in this file. Leaves the lock as it is, but for the moment of looking.
+///
+/// # Errors
+/// If the lock file can't be read.
+pub fn holding(database: &Path) -> io::Result<Holding> {
+    let mut path = std::fs::canonicalize(database)?.into_os_string();
+    path.push(".lock");
+    let mut file = match File::open(PathBuf::from(path)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holding::Free),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().map(|()| Holding::Free),
+        Err(TryLockError::WouldBlock) => Ok(Holding::Held { by: holder(&mut file) }),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Whatever is newly made is for its owner alone.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]

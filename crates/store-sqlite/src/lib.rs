@@ -5,6 +5,7 @@
 //! the file and migrates it; the folder must exist.
 
 mod audit;
+mod backup;
 mod bell;
 mod bounded;
 mod claim;
@@ -14,8 +15,11 @@ mod insert;
 mod line;
 mod open;
 mod open_error;
+mod operator;
+mod operator_store;
 mod options;
 mod read;
+mod reader;
 mod replica;
 mod replicas;
 mod revoke;
@@ -23,7 +27,10 @@ mod rows;
 mod schema;
 mod store;
 
+pub use backup::{BackupError, Copied};
+pub use file_lock::{Holding, holding};
 pub use open_error::OpenError;
 pub use options::SqliteOptions;
+pub use reader::SqliteReader;
 pub use schema::SchemaState;
 pub use store::SqliteStore;

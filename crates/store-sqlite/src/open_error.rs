@@ -80,6 +80,12 @@ pub enum OpenError {
         #[source]
         source: sqlx::Error,
     },
+    /// Migrations are missing, and whoever only reads can't make up for it.
+    #[error("the schema of {path} is behind: run `gatekey migrate`, or start the server")]
+    SchemaBehind {
+        /// The file.
+        path: PathBuf,
+    },
     /// A newer Gatekey has migrated the database, in a way that this one can't live with.
     #[error(
         "the schema of {path} is at version {applied}, newer than this program's {known}, and no longer for it: run a \

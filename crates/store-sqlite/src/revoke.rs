@@ -80,8 +80,7 @@ pub(crate) async fn find(
             .fetch_optional(connection)
             .await?;
     let Some(DoomedRow { digest, revoked_seq, revoked_nonce }) = row else { return Ok(None) };
-    let revoked = revoked_seq.zip(revoked_nonce).map(|(seq, nonce)| PositionRow { seq, nonce });
-    let revoked = revoked.as_ref().map(rows::position).transpose()?;
+    let revoked = rows::tombstone(revoked_seq, revoked_nonce)?;
     Ok(Some(Doomed { id, digest: rows::digest(&digest)?, revoked }))
 }
 

@@ -65,6 +65,12 @@ pub(crate) fn position(row: &PositionRow) -> Result<Position, Fault> {
     Ok(Position { seq: seq(row.seq)?, nonce: Nonce::from_bits(row.nonce.cast_unsigned()) })
 }
 
+/// Where the revocation of a token stands, if it is revoked.
+pub(crate) fn tombstone(seq: Option<i64>, nonce: Option<i64>) -> Result<Option<Position>, Fault> {
+    let revoked = seq.zip(nonce).map(|(seq, nonce)| PositionRow { seq, nonce });
+    revoked.as_ref().map(position).transpose()
+}
+
 pub(crate) fn stored_nonce(nonce: Nonce) -> i64 {
     nonce.bits().cast_signed()
 }

@@ -25,9 +25,9 @@ use crate::{OpenError, SqliteOptions, audit, insert, read, replica, revoke};
 #[derive(Clone)]
 pub struct SqliteStore {
     path: PathBuf,
-    database: Bounded,
+    pub(crate) database: Bounded,
     replicas: Replicas,
-    bells: Bells,
+    pub(crate) bells: Bells,
     before: SchemaState,
     // After `database`: the connections are dropped before the lock is.
     lock: Arc<FileLock>,

@@ -5,6 +5,7 @@
 pub(crate) mod bearer;
 mod cache;
 mod claims;
+mod examine;
 mod issuer;
 mod jwks;
 mod jwks_source;
@@ -22,6 +23,7 @@ use crate::ApiError;
 use cache::CallerCache;
 use issuer::Issuer;
 
+pub use examine::KnownKey;
 pub use issuer::{IssuerError, IssuerSettings};
 pub use jwks_source::{JwksAccess, JwksSource};
 

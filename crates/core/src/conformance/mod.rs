@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gatekey_model::{TenantId, Timestamp};
 
-use crate::Store;
+use crate::OperatorStore;
 
 mod bells;
 mod creating;
@@ -20,6 +20,7 @@ mod leasing;
 mod limit;
 mod listing;
 mod log;
+mod operating;
 mod parallel;
 mod requests;
 mod revoking;
@@ -33,6 +34,7 @@ pub use leasing::*;
 pub use limit::*;
 pub use listing::*;
 pub use log::*;
+pub use operating::*;
 pub use parallel::*;
 pub use requests::*;
 pub use revoking::*;
@@ -42,7 +44,7 @@ pub use snapshot::*;
 #[async_trait]
 pub trait Fixture: Send + Sync + 'static {
     /// The store.
-    fn store(&self) -> Arc<dyn Store>;
+    fn store(&self) -> Arc<dyn OperatorStore>;
 
     /// What the audit log holds of a tenant, in the order in which it was written.
     async fn audit(&self, tenant: &TenantId) -> Vec<AuditRow>;
@@ -133,6 +135,12 @@ macro_rules! conformance_suite {
             a_bell_rings_for_each_revocation
             a_bell_rings_for_each_confirmation
             every_bell_rings
+            a_selection_finds_its_own
+            many_are_revoked_as_one_is
+            concurrent_runs_revoke_each_token_once
+            a_run_is_on_record
+            revoked_tokens_are_told
+            an_epoch_begins
         }
     };
     (@cases $fixture:expr => $($case:ident)*) => {

@@ -35,6 +35,11 @@ impl ConfigError {
     pub(crate) fn all(problems: Vec<String>) -> Self {
         Self(problems)
     }
+
+    /// Each problem, with its flag.
+    pub(crate) fn problems(&self) -> &[String] {
+        &self.0
+    }
 }
 
 /// Settings that were checked and fit together.
@@ -67,7 +72,7 @@ pub(crate) enum Mode {
 }
 
 /// Where tokens are remembered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum StoreConfig {
     /// In this file.
     Sqlite(PathBuf),
@@ -76,6 +81,7 @@ pub(crate) enum StoreConfig {
 }
 
 /// A database URL, which may hold a password: `Debug` shows nothing of it.
+#[derive(Clone)]
 pub(crate) struct DatabaseUrl(String);
 
 impl DatabaseUrl {

@@ -32,6 +32,11 @@ impl LateStore {
         self.0.set(Opened { store, shared }).ok();
     }
 
+    /// What was opened, once it is.
+    pub(crate) async fn opened(&self) -> OpenStore {
+        self.0.wait().await.store.clone()
+    }
+
     /// As those see it who need no more.
     pub(crate) fn shared(&self) -> Arc<dyn Store> {
         Arc::new(self.clone())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gatekey_core::Store;
+use gatekey_core::OperatorStore;
 use gatekey_core::conformance::{AuditRow, Fixture};
 use gatekey_core::conformance_suite;
 use gatekey_model::{TenantId, Timestamp};
@@ -28,7 +28,7 @@ type Row = (OffsetDateTime, String, String, String, Option<i64>, String, String)
 
 #[async_trait]
 impl Fixture for Postgres {
-    fn store(&self) -> Arc<dyn Store> {
+    fn store(&self) -> Arc<dyn OperatorStore> {
         Arc::new(self.store.clone())
     }
 

@@ -1,0 +1,174 @@
+//! A backup is restored: tokens that were deleted since are deleted again before anybody accepts them, and what services
+//! remember of tokens that the backup does not know is forgotten.
+
+use std::path::Path;
+
+use gatekey_e2e::{Cluster, HolderStart, Outcome, Said, Server, Start, TestHolder, command, dev_token};
+use gatekey_proto::v1::Verdict;
+use tempfile::TempDir;
+
+const LEASE: [&str; 2] = ["--lease", "2"];
+
+fn holder(server: &Server, folder: &Path) -> TestHolder {
+    HolderStart { endpoints: vec![server.grpc], jwt: dev_token(folder, &["--role", "verifier"]) }.start()
+}
+
+async fn warm(holder: &TestHolder, value: &str) {
+    loop {
+        let checked = holder.check(value).await;
+        assert_ne!(checked.outcome, Outcome::Rejected);
+        if checked.cached {
+            return;
+        }
+    }
+}
+
+/// Until the service can tell again: whatever it says before is no accept.
+async fn rejected_in_the_end(holder: &TestHolder, value: &str) {
+    loop {
+        match holder.check(value).await.outcome {
+            Outcome::Rejected => return,
+            Outcome::CannotTell => {}
+            Outcome::Accepted => panic!("accepted after the restore"),
+        }
+    }
+}
+
+/// The store by its flags.
+fn run(store: &[&str], args: &[&str], input: &str) -> Said {
+    tokio::task::block_in_place(|| command([args, store].concat(), input))
+}
+
+/// What both stores must show. `backup` makes one, `restore` puts it into the place of the store while no server runs.
+async fn deleted_tokens_stay_deleted(
+    folder: &Path,
+    store: &[&str],
+    start: Start,
+    backup: impl AsyncFnOnce(),
+    restore: impl AsyncFnOnce(),
+) {
+    let mut server = start.clone().start();
+    let client = server.client(folder, &["developer", "verifier"], "acme");
+    let holder = holder(&server, folder);
+    let (before, before_value) = client.create_batch("deleted before").await;
+    let (since, since_value) = client.create_batch("deleted since").await;
+    let (_, kept) = client.create_batch("kept").await;
+    client.delete(before.id).await.expect("deleted");
+    backup().await;
+    let (_, lost) = client.create_batch("created since").await;
+    let (both, both_value) = client.create_batch("created and deleted since").await;
+    for value in [&since_value, &kept, &lost] {
+        warm(&holder, value).await;
+    }
+    client.delete(since.id).await.expect("deleted");
+    client.delete(both.id).await.expect("deleted");
+
+    // Beside the running server.
+    let export = run(store, &["revocations", "export"], "").well();
+    let lines = export.lines();
+    assert_eq!((lines.len(), lines[3]["kind"].as_str(), lines[3]["seq"].as_i64()), (4, Some("end"), Some(3)));
+    assert!(lines[..3].iter().all(|line| line["time"].is_string() && line["digest"].as_str().is_some()));
+    let some = run(store, &["revocations", "export", "--after", "2"], "").well();
+    assert_eq!(some.lines()[0], lines[2]);
+    let none = run(store, &["revocations", "export", "--since", "2099-01-01T00:00:00Z"], "").well();
+    assert_eq!(none.lines().len(), 1);
+
+    let address = server.grpc.to_string();
+    drop(client);
+    tokio::task::block_in_place(|| server.terminate());
+    restore().await;
+    let restored = run(store, &["restored"], "").well();
+    assert!(restored.out.contains("every lease from before is over"), "{restored:?}");
+    assert_ne!(holder.check(&lost).await.outcome, Outcome::Accepted);
+    let cut_off = export.out.lines().take(2).collect::<Vec<_>>().join("\n");
+    let refused = run(store, &["revocations", "replay", "-"], &cut_off);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("it was cut off"), "{refused:?}");
+    let replayed = run(store, &["revocations", "replay", "-"], &export.out).well();
+    assert!(replayed.out.contains("1 revoked, 1 already, 1 unknown"), "{replayed:?}");
+
+    let server = start.args(["--grpc-addr", &address]).start();
+    let client = server.client(folder, &["developer", "verifier"], "acme");
+    for value in [&since_value, &before_value, &lost, &both_value] {
+        rejected_in_the_end(&holder, value).await;
+    }
+    for (value, verdict) in [
+        (&before_value, Verdict::Revoked),
+        (&since_value, Verdict::Revoked),
+        (&lost, Verdict::Unknown),
+        (&both_value, Verdict::Unknown),
+        (&kept, Verdict::Active),
+    ] {
+        assert_eq!(client.verdict(value).await, verdict);
+    }
+    warm(&holder, &kept).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_from_a_dump() {
+    let folder = TempDir::new().expect("a folder");
+    let cluster = Cluster::start();
+    let database = cluster.database().await;
+    database.migrate();
+    let store = ["--database-url", &database.url];
+    let start = Start::in_folder(folder.path()).args(LEASE).args(["--dev"]).args(store);
+    let dump = std::cell::OnceCell::new();
+    let backup = async || {
+        let file = tokio::task::block_in_place(|| cluster.dump(&database));
+        dump.set(file).expect("once");
+    };
+    let restore = async || {
+        tokio::task::block_in_place(|| cluster.restore(&database, dump.get().expect("made")));
+    };
+    deleted_tokens_stay_deleted(folder.path(), &store, start, backup, restore).await;
+    let said = command(["backup", "--database-url", &database.url, "copy"], "");
+    assert!(said.code == Some(2) && said.err.contains("pg_dump"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_from_a_backup_of_the_running_server() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().join("data");
+    let copy = folder.path().join("copy.db");
+    let store = ["--data-dir", data.to_str().expect("text")];
+    let backup = async || {
+        let copy = copy.to_str().expect("text");
+        let said = run(&store, &["backup", copy], "").well();
+        assert!(said.out.contains("checked; it has all revocations up to 1@"), "{said:?}");
+        assert!(run(&store, &["backup", copy], "").err.contains("exists already"));
+    };
+    let restore = async || {
+        std::fs::copy(&copy, data.join("gatekey.db")).expect("copied");
+    };
+    let start = Start::in_folder(&data).args(LEASE);
+    deleted_tokens_stay_deleted(&data, &store, start, backup, restore).await;
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&copy).expect("it is there").permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let left = std::fs::read_dir(folder.path()).expect("the folder").count();
+    assert_eq!(left, 2, "the data and the copy, and no drafts");
+}
+
+/// Restored twice, and from the same backup: a count would come to the same epoch both times.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_restore_is_an_epoch_of_its_own() {
+    let folder = TempDir::new().expect("a folder");
+    let mut server = Start::in_folder(folder.path()).start();
+    server.terminate();
+    let file = folder.path().join("gatekey.db");
+    let copy = std::fs::read(&file).expect("the file");
+    let data = ["--data-dir", folder.path().to_str().expect("text")];
+    let mut epochs = std::collections::HashSet::new();
+    for _ in 0..2 {
+        std::fs::write(&file, &copy).expect("restored");
+        run(&data, &["restored"], "").well();
+        let url = format!("sqlite://{}", file.display());
+        let mut connection =
+            <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("it opens");
+        let epoch: i64 =
+            sqlx::query_scalar("SELECT epoch FROM head").fetch_one(&mut connection).await.expect("one");
+        sqlx::Connection::close(connection).await.expect("it closes");
+        assert!(epoch > 0 && epochs.insert(epoch));
+    }
+}

@@ -1,0 +1,161 @@
+//! The form of an export: lines of JSON, one a revocation, and a last one that says that it is whole.
+//!
+//! A digest says nothing of its value, which has 178 bits of randomness; a key is public.
+
+use gatekey_core::RevokedToken;
+use gatekey_lease::Position;
+use gatekey_model::TokenDigest;
+use serde::{Deserialize, Serialize};
+
+/// A line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Line {
+    /// A token was revoked.
+    Revoke {
+        /// Where its revocation stands in the log.
+        seq: i64,
+        /// The nonce there, in 16 hexadecimal digits.
+        nonce: String,
+        /// SHA-256 of the value, in 64 hexadecimal digits.
+        digest: String,
+        /// The public part of the value.
+        key: String,
+        /// When (RFC 3339), as far as the log still had it.
+        time: Option<String>,
+    },
+    /// The export is whole.
+    End {
+        /// Where the log stood: whoever exports what comes after it misses nothing.
+        seq: i64,
+        /// The nonce there.
+        nonce: String,
+        /// How many lines came before this one.
+        count: usize,
+    },
+}
+
+impl Line {
+    pub(super) fn of(revoked: &RevokedToken) -> Self {
+        Self::Revoke {
+            seq: revoked.position.seq.get(),
+            nonce: nonce(revoked.position),
+            digest: revoked.digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+            key: revoked.key.as_str().to_owned(),
+            time: revoked.at.map(|at| at.to_string()),
+        }
+    }
+
+    pub(super) fn end(head: Position, count: usize) -> Self {
+        Self::End { seq: head.seq.get(), nonce: nonce(head), count }
+    }
+}
+
+fn nonce(position: Position) -> String {
+    format!("{:016x}", position.nonce.bits())
+}
+
+/// What a text of exports has. Several exports may follow one another.
+#[derive(Debug, Default)]
+pub(super) struct Exported {
+    pub(super) digests: Vec<TokenDigest>,
+    /// The numbers of the lines, from 1 on, that are none of an export.
+    pub(super) malformed: Vec<usize>,
+    /// Whether each export has its last line, with the right count.
+    pub(super) whole: bool,
+}
+
+impl Exported {
+    pub(super) fn read(text: &str) -> Self {
+        let mut exported = Self { whole: true, ..Self::default() };
+        let mut since_end = 0;
+        let mut ended = false;
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            ended = false;
+            match serde_json::from_str(line) {
+                Ok(Line::Revoke { digest, .. }) => {
+                    since_end += 1;
+                    match parse_digest(&digest) {
+                        Some(digest) => exported.digests.push(digest),
+                        None => exported.malformed.push(index + 1),
+                    }
+                }
+                Ok(Line::End { count, .. }) => {
+                    exported.whole &= count == since_end;
+                    since_end = 0;
+                    ended = true;
+                }
+                Err(_) => exported.malformed.push(index + 1),
+            }
+        }
+        exported.whole &= ended;
+        exported.digests.sort_unstable();
+        exported.digests.dedup();
+        exported
+    }
+}
+
+fn parse_digest(text: &str) -> Option<TokenDigest> {
+    let hexadecimal = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !hexadecimal {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(TokenDigest::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use gatekey_lease::{Nonce, Seq};
+    use gatekey_model::{TokenId, TokenKey};
+
+    use super::*;
+
+    fn revoked(number: u8) -> RevokedToken {
+        RevokedToken {
+            id: TokenId::parse(i64::from(number)).expect("an id"),
+            digest: TokenDigest::from_bytes([number; 32]),
+            key: TokenKey::from_stored("gk_b_00000000".to_owned()),
+            position: Position {
+                seq: Seq::new(i64::from(number)).expect("a number"),
+                nonce: Nonce::from_bits(u64::MAX),
+            },
+            at: None,
+        }
+    }
+
+    fn export(numbers: &[u8]) -> String {
+        let lines = numbers.iter().map(|number| Line::of(&revoked(*number)));
+        let head = revoked(*numbers.last().expect("some")).position;
+        let lines = lines.chain([Line::end(head, numbers.len())]);
+        lines.map(|line| serde_json::to_string(&line).expect("JSON") + "\n").collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_each_digest_once() {
+        let read = Exported::read(&(export(&[2, 1]) + "\n" + &export(&[1, 3])));
+        let expected = [1, 2, 3].map(|number| TokenDigest::from_bytes([number; 32]));
+        assert_eq!(
+            (read.digests.as_slice(), read.malformed.as_slice(), read.whole),
+            (&expected[..], &[][..], true)
+        );
+    }
+
+    #[test]
+    fn what_was_cut_off_is_seen() {
+        let whole = export(&[1, 2, 3]);
+        let lines: Vec<&str> = whole.lines().collect();
+        assert!(!Exported::read("").whole);
+        assert!(!Exported::read(&lines[..3].join("\n")).whole, "the end is missing");
+        assert!(!Exported::read(&lines[1..].join("\n")).whole, "the beginning is missing");
+        let in_the_middle = Exported::read(&whole[..whole.len() / 2]);
+        assert!(!in_the_middle.whole && in_the_middle.malformed.len() == 1);
+        let odd = Exported::read(
+            "{\"kind\":\"revoke\",\"seq\":1,\"nonce\":\"0\",\"digest\":\"+f\",\"key\":\"\",\"time\":null}",
+        );
+        assert_eq!((odd.malformed.as_slice(), odd.digests.len()), (&[1][..], 0));
+    }
+}

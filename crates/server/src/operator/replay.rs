@@ -1,0 +1,89 @@
+//! `gatekey revocations replay`: deletes again, after a restore, what was deleted since the backup was made.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use gatekey_core::{BATCH, Operator, Selection, StoreError};
+use gatekey_model::TokenId;
+
+use super::campaign::{Who, carry_out};
+use super::exported::Exported;
+use super::report::{Format, Totals};
+use super::{open, record};
+use crate::Failure;
+use crate::cli::Replay;
+use crate::config::{ConfigError, Settings};
+use crate::signals::Signals;
+
+pub(crate) async fn run(request: Replay) -> Result<(), Failure> {
+    let mut problems = Vec::new();
+    let (operator, reason) = record(&request.record, &mut problems);
+    if !problems.is_empty() {
+        return Err(ConfigError::all(problems).into());
+    }
+    let reason = reason.unwrap_or_else(|| "an export of revocations is replayed".to_owned());
+    let who = Who { operator, reason: Some(reason) };
+    let (config, _) = Settings::from(request.store).check_store()?;
+    let exported = exported(&request.file, request.partial)?;
+    let mut signals = Signals::listen()?;
+    let (opened, operator) = open(&config).await?;
+    let outcome = replay(&operator, &who, &exported, &mut signals).await;
+    opened.close().await;
+    outcome
+}
+
+/// Nothing of a file that is not whole is taken, unless that is asked for.
+fn exported(file: &Path, partial: bool) -> Result<Exported, Failure> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        io::stdin().lock().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.map_err(|cause| Failure::run(&file.display().to_string(), cause))?;
+    let exported = Exported::read(&text);
+    if partial || (exported.whole && exported.malformed.is_empty()) {
+        return Ok(exported);
+    }
+    let what = match exported.malformed.first() {
+        Some(line) => format!("line {line} is none of an export"),
+        None => "it was cut off: a last line with the right count is missing".to_owned(),
+    };
+    Err(Failure::Run(format!(
+        "{}: {what}; nothing was replayed. --partial takes what can be read",
+        file.display()
+    )))
+}
+
+async fn replay(
+    operator: &Operator,
+    who: &Who,
+    exported: &Exported,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    let failed = |cause: StoreError| Failure::caused("nothing was replayed: the store", &cause);
+    let (mut live, mut known): (Vec<TokenId>, usize) = (Vec::new(), 0);
+    for digests in exported.digests.chunks(BATCH) {
+        let found = operator.select(&Selection::Digests(digests.to_vec())).await.map_err(failed)?;
+        known += found.len();
+        live.extend(found.iter().filter(|found| found.revoked.is_none()).map(|found| found.token.id));
+    }
+    let mut totals = Totals { unknown: exported.digests.len() - known, ..Totals::default() };
+    if known == 0 {
+        return Format::Text.summary(&totals, None);
+    }
+    let receipt = carry_out(operator, who, &live, signals, |batch| {
+        totals.revoked += batch.iter().filter(|(_, revocation)| !revocation.repeated).count();
+        Ok(())
+    });
+    let receipt = receipt.await?;
+    totals.already = known - totals.revoked;
+    Format::Text.summary(&totals, Some(&receipt))?;
+    if totals.unknown > 0 {
+        super::progress(
+            "unknown are tokens that were created since the backup was made: their values are refused, as nobody knows \
+             them any more",
+        );
+    }
+    Ok(())
+}

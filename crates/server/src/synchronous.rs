@@ -1,0 +1,38 @@
+//! The figure that says whether a failover would keep what was acknowledged. Read apart from scrapes, so that a slow store does not
+//! make them slow.
+
+use std::time::Duration;
+
+use gatekey_store_postgres::Replication;
+use metrics::{describe_gauge, gauge};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::store::{LateStore, OpenStore};
+
+const NAME: &str = "gatekey_store_synchronous";
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// Keeps the figure for as long as it runs, from when the store is open. SQLite has none.
+pub(crate) async fn follow(store: LateStore) {
+    let OpenStore::Postgres(store) = store.opened().await else { return };
+    describe_gauge!(
+        NAME,
+        "1 if commits wait for a standby that is attached, 0 if they wait for none, -1 if none is attached that they \
+         wait for, NaN if that can't be read."
+    );
+    let mut ticks = interval(PAUSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        gauge!(NAME).set(store.replication().await.map_or(f64::NAN, |replication| figure(&replication)));
+    }
+}
+
+fn figure(replication: &Replication) -> f64 {
+    match replication {
+        // Commits wait, whether or not the role may see for whom.
+        Replication::Synchronous { .. } | Replication::Hidden { .. } => 1.0,
+        Replication::Asynchronous => 0.0,
+        Replication::Unattached { .. } => -1.0,
+    }
+}

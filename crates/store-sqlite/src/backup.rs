@@ -1,0 +1,132 @@
+//! Copies the file of a store into another one, of one moment, while the store is used.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use gatekey_lease::Position;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use crate::SqliteReader;
+use crate::fault::Fault;
+use crate::file_lock::private;
+use crate::read;
+
+/// A copy that is whole and on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Its size.
+    pub bytes: u64,
+    /// The newest revocation in it.
+    pub head: Position,
+}
+
+/// Why no copy was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// There is a file of that name.
+    #[error("{path} exists already, and nothing is written over: give another name")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The copy can't be written.
+    #[error("{path} can't be written")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The path is no text that SQLite takes.
+    #[error("the name {path} is no UTF-8")]
+    Name {
+        /// The file.
+        path: PathBuf,
+    },
+    /// SQLite can't copy it: no room on the disk, for example.
+    #[error("SQLite can't copy it")]
+    Copy(#[source] sqlx::Error),
+    /// The copy is damaged, and so is the store itself, most likely.
+    #[error("the copy is damaged, and so is the store most likely: {found}")]
+    Damaged {
+        /// SQLite's own words.
+        found: String,
+    },
+}
+
+impl SqliteReader {
+    /// Copies the store, as it is at one moment, into a new file that only its owner can read. The file has its name once
+    /// it is whole, checked and on the disk.
+    pub async fn backup(&self, copy: &Path) -> Result<Copied, BackupError> {
+        let exists = || BackupError::Exists { path: copy.to_owned() };
+        if copy.exists() {
+            return Err(exists());
+        }
+        let draft = draft_of(copy);
+        let copied = self.copy(&draft).await;
+        let named = copied.and_then(|copied| {
+            // Not by renaming, which would write over a file that came meanwhile.
+            fs::hard_link(&draft, copy).map_err(|source| match source.kind() {
+                io::ErrorKind::AlreadyExists => exists(),
+                _ => BackupError::Write { path: copy.to_owned(), source },
+            })?;
+            Ok(copied)
+        });
+        // What is left of it is of no use, and if it was never made there is nothing.
+        fs::remove_file(&draft).ok();
+        let copied = named?;
+        sync_folder(copy).map_err(|source| BackupError::Write { path: copy.to_owned(), source })?;
+        Ok(copied)
+    }
+
+    async fn copy(&self, draft: &Path) -> Result<Copied, BackupError> {
+        let failed = |source| BackupError::Write { path: draft.to_owned(), source };
+        let name = draft.to_str().ok_or_else(|| BackupError::Name { path: draft.to_owned() })?;
+        let mut options = OpenOptions::new();
+        // Made first, so that nobody else can ever read it: SQLite takes an empty file.
+        drop(private(options.write(true).create_new(true)).open(draft).map_err(failed)?);
+        let mut connection = self.pool.acquire().await.map_err(BackupError::Copy)?;
+        sqlx::query("VACUUM INTO ?1")
+            .bind(name)
+            .execute(&mut *connection)
+            .await
+            .map_err(BackupError::Copy)?;
+        let head = check(draft).await?;
+        // SQLite leaves that to whoever wants it.
+        let file = File::open(draft).and_then(|file| file.sync_all().and_then(|()| file.metadata()));
+        Ok(Copied { bytes: file.map_err(failed)?.len(), head })
+    }
+}
+
+/// Whether the copy is whole, and what it has.
+async fn check(draft: &Path) -> Result<Position, BackupError> {
+    let options = SqliteConnectOptions::new().filename(draft).read_only(true);
+    let mut connection: SqliteConnection = options.connect().await.map_err(BackupError::Copy)?;
+    let found: String = sqlx::query_scalar("PRAGMA integrity_check(1)")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(BackupError::Copy)?;
+    if found != "ok" {
+        return Err(BackupError::Damaged { found });
+    }
+    let head = read::head(&mut connection).await.map_err(|fault| match fault {
+        Fault::Sql(source) => BackupError::Copy(source),
+        other => BackupError::Damaged { found: other.to_string() },
+    })?;
+    connection.close().await.map_err(BackupError::Copy)?;
+    Ok(head)
+}
+
+fn draft_of(copy: &Path) -> PathBuf {
+    let mut name = copy.as_os_str().to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    PathBuf::from(name)
+}
+
+fn sync_folder(file: &Path) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
