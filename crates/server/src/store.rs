@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gatekey_core::Store;
-use gatekey_store_postgres::{PostgresOptions, PostgresStore, Replication};
+use gatekey_store_postgres::{Pooler, PostgresOptions, PostgresStore, Replication};
 use gatekey_store_sqlite::{SqliteOptions, SqliteStore};
 
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::config::{DatabaseUrl, StoreConfig};
+use crate::config::{DatabaseUrl, PoolerMode, PostgresConfig, StoreConfig};
 use crate::dev_key::create_private_dir;
 
 /// An open store, to be closed at the end. Clones share it.
@@ -31,6 +31,12 @@ impl OpenStore {
     /// Says how durable what is acknowledged is, where that is not this process's own affair.
     pub(crate) async fn report(&self) {
         let Self::Postgres(store) = self else { return };
+        if store.shares_pooler() {
+            warn!(
+                "renewals of leases share the pooler with all other calls, and nobody hears of revocations but by \
+                 a poll every 250 ms: give --database-direct-url"
+            );
+        }
         match store.replication().await {
             Ok(replication @ Replication::Unattached { .. }) => warn!(%replication, "replication"),
             Ok(replication) => info!(%replication, "replication"),
@@ -58,8 +64,8 @@ impl OpenStore {
 pub(crate) async fn open(config: &StoreConfig) -> Result<OpenStore, Failure> {
     match config {
         StoreConfig::Sqlite(path) => Ok(OpenStore::Sqlite(Arc::new(open_sqlite(path).await?))),
-        StoreConfig::Postgres(url, connections) => {
-            let store = connect_postgres(url, *connections).await?;
+        StoreConfig::Postgres(postgres) => {
+            let store = connect_postgres(postgres, postgres.connections).await?;
             store.ensure_schema().await.map_err(|cause| Failure::caused("the Postgres store", &cause))?;
             Ok(OpenStore::Postgres(Arc::new(store)))
         }
@@ -70,8 +76,8 @@ pub(crate) async fn open(config: &StoreConfig) -> Result<OpenStore, Failure> {
 pub(crate) async fn migrate(config: &StoreConfig) -> Result<(), Failure> {
     match config {
         StoreConfig::Sqlite(path) => open_sqlite(path).await?.close().await,
-        StoreConfig::Postgres(url, _) => {
-            let store = connect_postgres(url, 1).await?;
+        StoreConfig::Postgres(postgres) => {
+            let store = connect_postgres(postgres, 1).await?;
             store.migrate().await.map_err(|cause| Failure::caused("the Postgres store", &cause))?;
             store.close().await;
         }
@@ -88,7 +94,16 @@ async fn open_sqlite(path: &Path) -> Result<SqliteStore, Failure> {
     SqliteStore::open(options).await.map_err(|cause| Failure::caused("the SQLite store", &cause))
 }
 
-async fn connect_postgres(url: &DatabaseUrl, connections: u32) -> Result<PostgresStore, Failure> {
-    let options = PostgresOptions { max_connections: connections, ..PostgresOptions::new(url.expose()) };
+async fn connect_postgres(config: &PostgresConfig, connections: u32) -> Result<PostgresStore, Failure> {
+    let pooler = match config.pooler {
+        PoolerMode::None => Pooler::None,
+        PoolerMode::Transaction => Pooler::Transaction,
+    };
+    let options = PostgresOptions {
+        max_connections: connections,
+        pooler,
+        direct_url: config.direct_url.as_ref().map(|url| DatabaseUrl::expose(url).to_owned()),
+        ..PostgresOptions::new(config.url.expose())
+    };
     PostgresStore::connect(options).await.map_err(|cause| Failure::caused("the Postgres store", &cause))
 }

@@ -5,6 +5,8 @@ use sqlx::{Connection, PgConnection};
 
 use crate::OpenError;
 use crate::fault::Fault;
+use crate::statements::Statements;
+use crate::way::Way;
 
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -49,7 +51,7 @@ impl SchemaState {
     }
 }
 
-pub(crate) async fn state(connection: &mut PgConnection) -> Result<SchemaState, Fault> {
+pub(crate) async fn state(connection: &mut Statements<'_>) -> Result<SchemaState, Fault> {
     let any: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
         .fetch_one(&mut *connection)
         .await?;
@@ -92,7 +94,7 @@ pub(crate) async fn migrate(mut connection: PgConnection) -> Result<(), OpenErro
     .execute(&mut connection)
     .await
     .map_err(OpenError::Schema)?;
-    let state = state(&mut connection).await.map_err(read_error)?;
+    let state = state(&mut Statements::on(&mut connection, &Way::Direct)).await.map_err(read_error)?;
     state.require_known()?;
     // Not `run`: the compiler can't tell of its future that it may be sent to another thread.
     MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(OpenError::Migrate)?;
