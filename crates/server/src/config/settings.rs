@@ -33,7 +33,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE", env = "GATEKEY_DATABASE_URL_FILE")]
     pub(crate) database_url_file: Option<PathBuf>,
 
-    /// What stands between here and Postgres: transaction for a pooler in transaction mode, as PgBouncer's. [default: none]
+    /// What stands between here and Postgres: transaction for a pooler that hands on transactions, not sessions. [default: none]
     #[arg(long, value_name = "MODE", env = "GATEKEY_DATABASE_POOLER", value_enum)]
     pub(crate) database_pooler: Option<PoolerMode>,
 
