@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gatekey_lease::{Entry, Head, Nonce, Position, ReplicaId, Row, Seq};
+use gatekey_lease::{Entry, Epoch, Head, Nonce, Position, ReplicaId, Row, Seq};
 use gatekey_model::{
     RequestId, TenantId, Timestamp, Token, TokenDigest, TokenId, TokenKey, TokenName, TokenType,
 };
@@ -40,8 +40,8 @@ pub trait TokenStore: Send + Sync + 'static {
         act: &Act,
     ) -> Result<Option<Revocation>, StoreError>;
 
-    /// What the store knows of a digest, read in one statement together with the head of the log and
-    /// with whether the log contains the entry `holder`.
+    /// What the store knows of a digest, read in one statement together with the head of the log, its
+    /// epoch, and whether the log contains the entry `holder`.
     async fn find_by_digest(
         &self,
         digest: &TokenDigest,
@@ -240,6 +240,8 @@ pub struct Snapshot {
     pub found: Option<StoredToken>,
     /// The newest revocation.
     pub head: Position,
+    /// The epoch of whoever answered, as in [`Head::epoch`].
+    pub epoch: Epoch,
     /// Whether the log contains the entry that was asked about; false if none was.
     pub contains_holder: bool,
 }

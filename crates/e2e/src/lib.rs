@@ -10,6 +10,7 @@ mod faults;
 mod fleet;
 mod holder;
 mod issuer;
+mod pooler;
 mod postgres;
 mod proxy;
 mod raw;
@@ -22,9 +23,13 @@ pub use clock::boottime;
 pub use command::{Running, Said, command};
 pub use dev_token::dev_token;
 pub use faults::{Faults, Findings};
-pub use fleet::{Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Tally, Token};
+pub use fleet::{
+    Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Replicated, StoreLink, Tally,
+    Token,
+};
 pub use holder::{Checked, HolderProcess, HolderStart, Outcome, TestHolder};
 pub use issuer::TestIssuer;
+pub use pooler::{PgBouncer, Way};
 pub use postgres::{Cluster, Database};
 pub use proxy::{FaultProxy, Flow, Link, Upstream};
 pub use raw::Raw;

@@ -1,6 +1,9 @@
-//! Postgres for the tests: databases on the shared throw-away cluster, and clusters of a test's own.
+//! Postgres for the tests: databases on the shared throw-away cluster, and clusters of a test's own. Their standbys are
+//! in `standby.rs`.
 
-use std::net::TcpListener;
+mod standby;
+
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -36,6 +39,17 @@ impl Database {
         let output = Command::new(gatekey()).args(["migrate", "--database-url", &self.url]).output();
         let output = output.expect("the binary runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The server's address.
+    ///
+    /// # Panics
+    /// If its URL names the server by something else.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let (server, _) = self.url.rsplit_once('/').expect("the URL names a database");
+        let (_, address) = server.rsplit_once('@').expect("the URL names a user");
+        address.parse().expect("an address and a port")
     }
 
     /// Its name.
@@ -101,15 +115,18 @@ impl Cluster {
     /// If Postgres is not installed.
     #[must_use]
     pub fn start() -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
-        let cluster = Self { folder, port };
+        let cluster = Self::empty();
         let data = cluster.data();
-        let data = data.to_str().expect("text");
-        give_to_postgres(cluster.folder.path());
-        check(&cluster.tool("initdb", &["-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]));
+        check(&cluster.tool("initdb", &["-D", text(&data), "-U", "postgres", "-A", "trust", "--no-sync"]));
         cluster.resume();
         cluster
+    }
+
+    fn empty() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+        give_to_postgres(folder.path());
+        Self { folder, port }
     }
 
     /// Starts it again after [`Self::stop`].
@@ -208,7 +225,7 @@ fn installed() -> PathBuf {
     PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin"))
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().expect("id runs");
     id.stdout.trim_ascii() == b"0"
 }
@@ -223,7 +240,7 @@ fn as_postgres(program: &str) -> Command {
     command
 }
 
-fn give_to_postgres(folder: &Path) {
+pub(crate) fn give_to_postgres(folder: &Path) {
     if is_root() {
         let status = Command::new("chown").arg("postgres").arg(folder).status().expect("chown runs");
         assert!(status.success());

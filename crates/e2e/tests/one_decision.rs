@@ -437,7 +437,7 @@ async fn a_silent_store_is_an_answer_in_time() {
     let cluster = Cluster::start();
     let database = cluster.database().await;
     database.migrate();
-    let (url, link) = FaultProxy::before_database(&database.url).await;
+    let (url, link) = FaultProxy::before_database(&database.url, database.address()).await;
     let server = Start::in_folder(folder.path())
         .args(["--dev", "--database-url", &url, "--lease", "120", "--gateway-peer", "127.0.0.1"])
         .start();

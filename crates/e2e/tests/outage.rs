@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use gatekey_e2e::{Cluster, ROOMY, Start, reason};
+use gatekey_e2e::{Cluster, ROOMY, Start, Way, by_every_way, reason};
 use gatekey_proto::health::HealthCheckRequest;
 use gatekey_proto::health::health_check_response::ServingStatus;
 use gatekey_proto::v1::Verdict;
@@ -13,15 +13,17 @@ use tonic::Code;
 /// Far more than the store's own bound of 5 seconds, so that a busy machine does not fail the test.
 const BOUNDED: Duration = Duration::from_secs(30);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_postgres_outage_is_unavailable_and_passes() {
+by_every_way! { a_postgres_outage_is_unavailable_and_passes }
+
+async fn a_postgres_outage_is_unavailable_and_passes(way: Way) {
     let folder = TempDir::new().expect("a folder");
     let cluster = Cluster::start();
     let database = cluster.database().await;
     database.migrate();
-    let server = Start::in_folder(folder.path())
-        .args(["--dev", "--database-url", &database.url, "--lease", "2"])
-        .start();
+    let pooler = way.pooler(cluster.address());
+    let url = pooler.as_ref().map_or_else(|| database.url.clone(), |pooler| pooler.url(&database.url));
+    let start = Start::in_folder(folder.path()).args(["--dev", "--lease", "2"]);
+    let server = way.flags(&url, &database.url).into_iter().fold(start, Start::arg).start();
     let client = server.client(folder.path(), &["developer", "verifier"], "acme");
     let (token, value) = client.create_batch("survivor").await;
     let request = HealthCheckRequest { service: "gatekey.v1.TokenService".to_owned() };

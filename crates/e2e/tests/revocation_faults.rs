@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use gatekey_e2e::Faults;
+use gatekey_e2e::{Faults, Way, by_every_way};
 
-const FAULTS: Faults = Faults { count: 200, seed: 1, holders: 50, lease: 2, limit: Duration::from_mins(10) };
+by_every_way! { nobody_accepts_what_was_deleted_whatever_breaks }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_accepts_what_was_deleted_whatever_breaks() {
-    let findings = FAULTS.run().await;
+async fn nobody_accepts_what_was_deleted_whatever_breaks(way: Way) {
+    let faults = Faults { count: 200, seed: 1, holders: 50, lease: 2, limit: Duration::from_mins(10), way };
+    let findings = faults.run().await;
     println!("{findings}");
-    assert!(findings.violations.is_empty(), "seed {}:\n{findings}", FAULTS.seed);
-    assert_eq!(findings.faults(), FAULTS.count, "in time");
+    assert!(findings.violations.is_empty(), "seed {}:\n{findings}", faults.seed);
+    assert_eq!(findings.faults(), faults.count, "in time");
     let tally = findings.tally;
     assert!(tally.by_acks > 0 && tally.by_time > 0 && tally.cached > 0, "nothing was shown: {tally}");
 }

@@ -2,15 +2,23 @@
 
 use std::sync::Arc;
 
-use gatekey_e2e::{Disturb, FleetStart, Load, ROOMY};
+use gatekey_e2e::{Cluster, Disturb, FleetStart, Load, ROOMY, Way, by_every_way};
 use sqlx::postgres::PgListener;
 use tokio::time::sleep;
 
 const WORKERS: usize = 12;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_notifications_the_log_is_read_all_the_same() {
-    let fleet = FleetStart::default().start().await;
+by_every_way! {
+    without_notifications_the_log_is_read_all_the_same
+    postgres_is_restarted
+    postgres_is_away_for_longer_than_a_lease
+    every_backend_is_terminated
+    a_backend_is_terminated_in_its_commit
+    a_backend_s_commit_is_cancelled
+}
+
+async fn without_notifications_the_log_is_read_all_the_same(way: Way) {
+    let fleet = FleetStart { way, ..FleetStart::default() }.start().await;
     let load = Load::start(&fleet, WORKERS, 1);
     fleet.suppress_notify().await;
     fleet.end_sessions().await;
@@ -34,17 +42,17 @@ async fn without_notifications_the_log_is_read_all_the_same() {
     fleet.judge().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn postgres_is_restarted() {
-    let fleet = FleetStart { own_cluster: true, ..FleetStart::default() }.start().await;
+async fn postgres_is_restarted(way: Way) {
+    let fleet = FleetStart { own_cluster: true, way, ..FleetStart::default() }.start().await;
     let load = Load::start(&fleet, WORKERS, 3);
-    for _ in 0..3 {
+    // As a crash does, and in good order.
+    for stop in [Cluster::stop, Cluster::stop_fast, Cluster::stop, Cluster::stop_fast] {
         let token = fleet.warm_token().await;
         let deleting = tokio::spawn({
             let (fleet, token) = (Arc::clone(&fleet), token.clone());
             async move { fleet.delete_in_the_end(1, &token).await }
         });
-        fleet.restart_store();
+        fleet.restart_store_after(stop);
         deleting.await.expect("deleted in the end");
         fleet.nobody_accepts(&token).await;
     }
@@ -52,9 +60,8 @@ async fn postgres_is_restarted() {
     fleet.judge().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn postgres_is_away_for_longer_than_a_lease() {
-    let fleet = FleetStart { own_cluster: true, ..FleetStart::default() }.start().await;
+async fn postgres_is_away_for_longer_than_a_lease(way: Way) {
+    let fleet = FleetStart { own_cluster: true, way, ..FleetStart::default() }.start().await;
     let token = fleet.warm_token().await;
     let cluster = fleet.cluster.as_ref().expect("its own");
     tokio::task::block_in_place(|| cluster.stop());
@@ -68,9 +75,8 @@ async fn postgres_is_away_for_longer_than_a_lease() {
     fleet.judge().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_backend_is_terminated() {
-    let fleet = FleetStart::default().start().await;
+async fn every_backend_is_terminated(way: Way) {
+    let fleet = FleetStart { way, ..FleetStart::default() }.start().await;
     let load = Load::start(&fleet, WORKERS, 4);
     for _ in 0..5 {
         let token = fleet.warm_token().await;
@@ -87,8 +93,8 @@ async fn every_backend_is_terminated() {
 }
 
 /// A COMMIT that waits for a standby is disturbed: whether it is in force nobody can say, so it is not OK.
-async fn a_commit_is_disturbed(how: Disturb) {
-    let fleet = FleetStart { own_cluster: true, ..FleetStart::default() }.start().await;
+async fn a_commit_is_disturbed(how: Disturb, way: Way) {
+    let fleet = FleetStart { own_cluster: true, way, ..FleetStart::default() }.start().await;
     let token = fleet.warm_token().await;
     fleet.hold_commits().await;
     let deleting = tokio::spawn({
@@ -104,12 +110,10 @@ async fn a_commit_is_disturbed(how: Disturb) {
     fleet.judge().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backend_is_terminated_in_its_commit() {
-    a_commit_is_disturbed(Disturb::Terminate).await;
+async fn a_backend_is_terminated_in_its_commit(way: Way) {
+    a_commit_is_disturbed(Disturb::Terminate, way).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backend_s_commit_is_cancelled() {
-    a_commit_is_disturbed(Disturb::Cancel).await;
+async fn a_backend_s_commit_is_cancelled(way: Way) {
+    a_commit_is_disturbed(Disturb::Cancel, way).await;
 }

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gatekey_core::{OperatorStore, Store};
-use gatekey_store_postgres::{OpenError, PostgresOptions, PostgresStore, Replication};
+use gatekey_store_postgres::{OpenError, Pooler, PostgresOptions, PostgresStore, Replication};
 use gatekey_store_sqlite::{SqliteOptions, SqliteStore};
 
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::config::StoreConfig;
+use crate::config::{DatabaseUrl, PoolerMode, PostgresConfig, StoreConfig};
 use crate::dev_key::create_private_dir;
 
 pub(crate) use late::LateStore;
@@ -45,6 +45,12 @@ impl OpenStore {
     /// Says how durable what is acknowledged is, where that is not this process's own affair.
     pub(crate) async fn report(&self) {
         let Self::Postgres(store) = self else { return };
+        if store.shares_pooler() {
+            warn!(
+                "renewals of leases share the pooler with all other calls, and nobody hears of revocations but by \
+                 a poll every 250 ms: give --database-direct-url"
+            );
+        }
         match store.replication().await {
             Ok(replication @ Replication::Unattached { .. }) => warn!(%replication, "replication"),
             Ok(replication) => info!(%replication, "replication"),
@@ -92,10 +98,8 @@ impl From<OpenError> for NotOpen {
 pub(crate) async fn open(config: &StoreConfig) -> Result<OpenStore, NotOpen> {
     match config {
         StoreConfig::Sqlite(path) => Ok(OpenStore::Sqlite(Arc::new(open_sqlite(path).await?))),
-        StoreConfig::Postgres(url, connections) => {
-            let options =
-                PostgresOptions { max_connections: *connections, ..PostgresOptions::new(url.expose()) };
-            let store = PostgresStore::connect(options).await?;
+        StoreConfig::Postgres(postgres) => {
+            let store = connect_postgres(postgres, postgres.connections).await?;
             match store.ensure_schema().await {
                 Ok(schema) => {
                     schema::report(schema);
@@ -117,4 +121,18 @@ async fn open_sqlite(path: &Path) -> Result<SqliteStore, Failure> {
     }
     let options = SqliteOptions::new(path);
     SqliteStore::open(options).await.map_err(|cause| Failure::caused("the SQLite store", &cause))
+}
+
+pub(crate) async fn connect_postgres(config: &PostgresConfig, connections: u32) -> Result<PostgresStore, OpenError> {
+    let pooler = match config.pooler {
+        PoolerMode::None => Pooler::None,
+        PoolerMode::Transaction => Pooler::Transaction,
+    };
+    let options = PostgresOptions {
+        max_connections: connections,
+        pooler,
+        direct_url: config.direct_url.as_ref().map(|url| DatabaseUrl::expose(url).to_owned()),
+        ..PostgresOptions::new(config.url.expose())
+    };
+    PostgresStore::connect(options).await
 }

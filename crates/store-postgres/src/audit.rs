@@ -1,11 +1,10 @@
 //! Writes the audit log.
 
-use gatekey_core::AuditEntry;
-use sqlx::PgConnection;
-
 use crate::fault::Fault;
+use crate::statements::Statements;
+use gatekey_core::AuditEntry;
 
-pub(crate) async fn record(connection: &mut PgConnection, entry: AuditEntry) -> Result<(), Fault> {
+pub(crate) async fn record(connection: &mut Statements<'_>, entry: AuditEntry) -> Result<(), Fault> {
     let AuditEntry { act, action, token_id, outcome } = entry;
     sqlx::query(
         "INSERT INTO audit_log (log_time, issuer, subject, tenant, action, token_id, call_id, outcome)

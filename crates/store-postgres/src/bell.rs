@@ -1,5 +1,5 @@
 //! Hears by LISTEN of what other processes have committed, on a connection of its own. A transaction pooler
-//! between here and the server would swallow it; polling then does the work.
+//! between here and the server would swallow it: there this never rings, and polling does the work.
 
 use async_trait::async_trait;
 use gatekey_core::{Bell, Ring, StoreError};
@@ -18,6 +18,8 @@ const CONFIRMATIONS: &str = "gatekey_confirmations";
 /// A connection that listens, until something goes wrong on it.
 pub(crate) struct PostgresBell {
     listener: Option<PgListener>,
+    /// There is nothing to hear.
+    silent: bool,
     trouble: Trouble,
 }
 
@@ -27,6 +29,9 @@ impl PostgresBell {
         options: &PostgresOptions,
         trouble: Trouble,
     ) -> Result<Self, Fault> {
+        if server.is_pooled() {
+            return Ok(Self { listener: None, silent: true, trouble });
+        }
         // Of one connection, which it keeps for itself.
         let pool = pool(server, options, 1, trouble.clone());
         let open = async {
@@ -34,7 +39,7 @@ impl PostgresBell {
             // What is missed between two connections would be missed in silence: whoever listens is told.
             listener.eager_reconnect(false);
             listener.listen_all([REVOCATIONS, CONFIRMATIONS]).await?;
-            Ok(Self { listener: Some(listener), trouble })
+            Ok(Self { listener: Some(listener), silent: false, trouble })
         };
         timeout(options.operation_timeout, open).await.map_err(|_| Fault::TimedOut).flatten()
     }
@@ -53,6 +58,9 @@ impl Drop for PostgresBell {
 #[async_trait]
 impl Bell for PostgresBell {
     async fn ring(&mut self) -> Result<Ring, StoreError> {
+        if self.silent {
+            return std::future::pending().await;
+        }
         let outcome = match &mut self.listener {
             Some(listener) => hear(listener).await,
             None => Err(Fault::Broken),

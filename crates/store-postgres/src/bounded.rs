@@ -6,13 +6,15 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use gatekey_core::StoreError;
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgPool, Postgres};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
 use crate::fault::{Fault, is_unavailable, store_error};
+use crate::statements::Statements;
 use crate::trouble::Trouble;
+use crate::way::Way;
 
 /// What is done on a connection.
 pub(crate) type Work<'c, T> = BoxFuture<'c, Result<T, Fault>>;
@@ -22,19 +24,20 @@ pub(crate) type Work<'c, T> = BoxFuture<'c, Result<T, Fault>>;
 pub(crate) struct Bounded {
     // Never locked across an await.
     pool: Arc<RwLock<PgPool>>,
+    way: Way,
     limit: Duration,
     trouble: Trouble,
 }
 
 impl Bounded {
-    pub(crate) fn new(pool: PgPool, limit: Duration, trouble: Trouble) -> Self {
-        Self { pool: Arc::new(RwLock::new(pool)), limit, trouble }
+    pub(crate) fn new(pool: PgPool, way: Way, limit: Duration, trouble: Trouble) -> Self {
+        Self { pool: Arc::new(RwLock::new(pool)), way, limit, trouble }
     }
 
     /// Reads. Ends with its caller's future.
     pub(crate) async fn read<T>(
         &self,
-        work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
+        work: impl for<'c> FnOnce(&'c mut Statements<'_>) -> Work<'c, T>,
     ) -> Result<T, StoreError> {
         self.run(work).await.map_err(store_error)
     }
@@ -42,7 +45,7 @@ impl Bounded {
     /// Writes, in a task of its own: a commit goes on to its end though its caller went away.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        work: impl for<'c> FnOnce(&'c mut Statements<'_>) -> Work<'c, T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let this = self.clone();
         let task = tokio::spawn(async move { this.run(work).await }.in_current_span());
@@ -58,7 +61,7 @@ impl Bounded {
 
     pub(crate) async fn run<T>(
         &self,
-        work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
+        work: impl for<'c> FnOnce(&'c mut Statements<'_>) -> Work<'c, T>,
     ) -> Result<T, Fault> {
         let deadline = Instant::now() + self.limit;
         let acquired = timeout_at(deadline, self.acquire()).await.map_err(|_| Fault::TimedOut)?;
@@ -66,10 +69,13 @@ impl Bounded {
         let Some(connection) = loan.connection.as_deref_mut() else {
             return Err(Fault::Impossible("a loan without a connection"));
         };
-        let outcome = timeout_at(deadline, work(connection)).await.unwrap_or_else(|_| {
+        let worked = timeout_at(deadline, work(&mut Statements::on(connection, &self.way))).await;
+        // A pooler's connection may be left in a transaction that has failed to begin, and leads perhaps to a server
+        // that is no primary any more. Another one costs little there.
+        if worked.is_err() || (self.way.is_pooled() && worked.as_ref().is_ok_and(Result::is_err)) {
             loan.sever();
-            Err(Fault::TimedOut)
-        });
+        }
+        let outcome = worked.unwrap_or(Err(Fault::TimedOut));
         if outcome.as_ref().is_err_and(is_unavailable) {
             self.trouble.note();
         }

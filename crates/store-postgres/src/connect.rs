@@ -4,10 +4,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
+use sqlx::{ConnectOptions, Connection, FromRow, PgConnection, PgPool, Row};
 use tokio::time::timeout;
 
 use crate::trouble::Trouble;
+use crate::way::{Limits, Way, read_timeline};
 use crate::{OpenError, PostgresOptions};
 
 /// Where the server is, and what it is called in errors.
@@ -15,6 +16,7 @@ use crate::{OpenError, PostgresOptions};
 pub(crate) struct Server {
     connect: PgConnectOptions,
     pub(crate) name: String,
+    pub(crate) way: Way,
 }
 
 /// What has to be known of a server before it is used.
@@ -24,10 +26,11 @@ struct ServerRow {
     version: String,
     standby: bool,
     encoding: String,
+    instance: String,
 }
 
 impl Server {
-    pub(crate) fn parse(url: &str) -> Result<Self, OpenError> {
+    pub(crate) fn parse(url: &str, way: Way) -> Result<Self, OpenError> {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(OpenError::Url("it begins otherwise".to_owned()));
         }
@@ -36,52 +39,74 @@ impl Server {
         if connect.get_application_name().is_none() {
             connect = connect.application_name("gatekey");
         }
+        if way.is_pooled() {
+            // PgBouncer refuses what it can't hand on, and nothing here is a float.
+            connect = connect.extra_float_digits(None);
+        }
         let database = connect.get_database().unwrap_or(connect.get_username());
         let name = match connect.get_socket() {
             Some(socket) => format!("{}/{database}", socket.display()),
             None => format!("{}:{}/{database}", connect.get_host(), connect.get_port()),
         };
-        Ok(Self { connect, name })
+        Ok(Self { connect, name, way })
     }
 
-    /// One connection, outside of any pool, to a server that passed the checks.
-    pub(crate) async fn connect(&self, limit: Duration) -> Result<PgConnection, OpenError> {
+    pub(crate) const fn is_pooled(&self) -> bool {
+        self.way.is_pooled()
+    }
+
+    /// One connection, outside of any pool, to a server that passed the checks; and what tells the database that it
+    /// leads to from any other, until the server is restarted.
+    pub(crate) async fn connect(&self, limit: Duration) -> Result<(PgConnection, String), OpenError> {
         let checked = async {
             let mut connection = self.connect.connect().await.map_err(|source| self.unreachable(source))?;
-            self.check(&mut connection).await?;
-            Ok(connection)
+            let instance = self.check(&mut connection).await?;
+            Ok((connection, instance))
         };
         let late = |_| OpenError::Timeout { server: self.name.clone() };
         timeout(limit, checked).await.map_err(late).flatten()
     }
 
-    /// One connection, outside of any pool, set up as those of the pools are.
-    pub(crate) async fn session(&self, options: &PostgresOptions) -> Result<PgConnection, OpenError> {
+    /// One connection, outside of any pool, set up as those of the pools are, for statements that have to be run in
+    /// one history; and the way for them.
+    pub(crate) async fn line(&self, options: &PostgresOptions) -> Result<(PgConnection, Way), OpenError> {
         let limit = options.operation_timeout;
         let set_up = async {
-            let mut connection = self.connect(limit).await?;
-            let set_up = Session::of(options).set_up(&mut connection).await;
-            set_up.map_err(|source| self.unreachable(source))?;
-            Ok(connection)
+            let (mut connection, _) = self.connect(limit).await?;
+            let way =
+                self.set_up(options, &mut connection).await.map_err(|source| self.unreachable(source))?;
+            Ok((connection, way))
         };
         let late = |_| OpenError::Timeout { server: self.name.clone() };
         timeout(limit, set_up).await.map_err(late).flatten()
     }
 
-    async fn check(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
-        let row: ServerRow = sqlx::query_as(
+    async fn set_up(
+        &self,
+        options: &PostgresOptions,
+        connection: &mut PgConnection,
+    ) -> Result<Way, sqlx::Error> {
+        if self.is_pooled() {
+            return Ok(self.way.clone().bound_to(read_timeline(connection).await?));
+        }
+        Session::of(options).set_up(connection).await?;
+        Ok(Way::Direct)
+    }
+
+    async fn check(&self, connection: &mut PgConnection) -> Result<String, OpenError> {
+        // In one message: good on any way.
+        let read = sqlx::raw_sql(
             "SELECT current_setting('server_version_num')::int AS version_num,
                     current_setting('server_version') AS version,
                     current_setting('server_encoding') AS encoding,
-                    pg_is_in_recovery() AS standby",
-        )
-        .fetch_one(connection)
-        .await
-        .map_err(|source| self.unreachable(source))?;
-        self.judge(row)
+                    pg_is_in_recovery() AS standby,
+                    extract(epoch FROM pg_postmaster_start_time()) || ' ' || current_database() AS instance",
+        );
+        let row = read.fetch_one(connection).await.and_then(|row| ServerRow::from_row(&row));
+        self.judge(row.map_err(|source| self.unreachable(source))?)
     }
 
-    fn judge(&self, row: ServerRow) -> Result<(), OpenError> {
+    fn judge(&self, row: ServerRow) -> Result<String, OpenError> {
         let server = self.name.clone();
         match row {
             ServerRow { version_num: ..150_000, version: found, .. } => {
@@ -89,7 +114,7 @@ impl Server {
             }
             ServerRow { standby: true, .. } => Err(OpenError::Standby { server }),
             ServerRow { encoding, .. } if encoding != "UTF8" => Err(OpenError::Encoding { server, encoding }),
-            ServerRow { .. } => Ok(()),
+            ServerRow { instance, .. } => Ok(instance),
         }
     }
 
@@ -105,7 +130,8 @@ pub(crate) fn pool(
     max_connections: u32,
     trouble: Trouble,
 ) -> PgPool {
-    let session = Session::of(options);
+    // Behind a pooler there is no session to set up: each transaction brings its settings along.
+    let session = (!server.is_pooled()).then(|| Session::of(options));
     let limit = options.acquire_timeout;
     PgPoolOptions::new()
         .max_connections(max_connections)
@@ -130,6 +156,7 @@ pub(crate) fn pool(
         .after_connect(move |connection, _| {
             let session = session.clone();
             Box::pin(async move {
+                let Some(session) = session else { return Ok(()) };
                 // The pool's upkeep sets no bound to this one.
                 timeout(limit, session.set_up(connection)).await.map_err(|_| sqlx::Error::PoolTimedOut)?
             })
@@ -147,18 +174,15 @@ struct Session {
 
 impl Session {
     fn of(options: &PostgresOptions) -> Self {
+        let Limits { statement, idle_in_transaction, lock } = Limits::of(options);
         Self {
-            statement: options.operation_timeout.as_millis().to_string(),
-            // Nobody who runs is idle in a transaction for as long. One who stands still holds locks that all
-            // others wait for, and is to lose them before they give up.
-            idle_in_transaction: (options.lock_timeout / 3).as_millis().max(1).to_string(),
-            lock: options.lock_timeout.as_millis().to_string(),
+            statement: statement.to_string(),
+            idle_in_transaction: idle_in_transaction.to_string(),
+            lock: lock.to_string(),
         }
     }
 
-    /// In one statement, whatever the server's, the database's or the user's defaults are. The
-    /// timeouts end on the server what a client that is out of reach has left behind there; none of
-    /// them cancels a commit that has begun (measured).
+    /// In one statement, whatever the server's, the database's or the user's defaults are.
     async fn set_up(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let row = sqlx::query(
             "SELECT pg_is_in_recovery() AS standby,
@@ -191,12 +215,14 @@ mod tests {
             version: "15.0".to_owned(),
             standby: false,
             encoding: "UTF8".to_owned(),
+            instance: "this one".to_owned(),
         }
     }
 
     #[test]
     fn takes_a_writable_server_from_15_on() {
-        let server = Server::parse("postgresql://ada:secret@db.example:5433/gatekey").expect("a URL");
+        let server =
+            Server::parse("postgresql://ada:secret@db.example:5433/gatekey", Way::Direct).expect("a URL");
         assert_eq!(server.name, "db.example:5433/gatekey");
         assert!(server.judge(row()).is_ok());
         let old = server.judge(ServerRow { version_num: 140_020, version: "14.20".to_owned(), ..row() });
@@ -216,7 +242,7 @@ mod tests {
             "postgres://ada:sec ret@[::/gatekey",
             "secret",
         ] {
-            let error = Server::parse(url).err().expect(url);
+            let error = Server::parse(url, Way::Direct).err().expect(url);
             assert!(matches!(error, OpenError::Url(_)));
             assert!(!format!("{error} {error:?}").contains("sec"), "{error:?}");
         }

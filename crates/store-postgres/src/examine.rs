@@ -6,12 +6,13 @@ use futures_util::FutureExt;
 use gatekey_core::{Clock, StoreError, SystemClock};
 use gatekey_model::Timestamp;
 use sqlx::postgres::PgListener;
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use tokio::time::timeout;
 
 use crate::PostgresStore;
 use crate::connect::pool;
 use crate::fault::{Fault, store_error};
+use crate::statements::Statements;
 
 /// How often the round trip is taken.
 const TRIPS: usize = 5;
@@ -57,7 +58,8 @@ pub struct Examination {
     pub connections_left: i64,
     /// The role.
     pub role: RoleExamined,
-    /// Whether two statements on one connection met the same session; not so behind a pooler in transaction mode.
+    /// Whether two statements on one connection met the same session; not so behind a pooler in transaction mode, said
+    /// to be there or not.
     pub same_session: bool,
 }
 
@@ -78,12 +80,12 @@ impl PostgresStore {
         self.database.read(|connection| examine(connection).boxed()).await
     }
 
-    /// Whether a notification of one connection is heard on another.
+    /// Whether a notification of one connection is heard on another, as servers would listen: past a pooler, if there is a way.
     pub async fn hears(&self) -> Result<bool, StoreError> {
         let heard = async {
             // A name of its own, so that nobody else is woken.
             let channel = format!("gatekey_doctor_{}", SystemClock.now().unix_micros());
-            let pool = pool(&self.server, &self.options, 1, self.trouble.clone());
+            let pool = pool(&self.direct, &self.options, 1, self.trouble.clone());
             let mut listener = PgListener::connect_with(&pool).await.map_err(Fault::Connect)?;
             listener.listen(&channel).await?;
             let rung = channel.clone();
@@ -97,12 +99,12 @@ impl PostgresStore {
     }
 }
 
-async fn ring(connection: &mut PgConnection, channel: String) -> Result<(), Fault> {
+async fn ring(connection: &mut Statements<'_>, channel: String) -> Result<(), Fault> {
     sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(connection).await?;
     Ok(())
 }
 
-async fn examine(connection: &mut PgConnection) -> Result<Examination, Fault> {
+async fn examine(connection: &mut Statements<'_>) -> Result<Examination, Fault> {
     let (round_trip, clock_ahead_micros) = trips(connection).await?;
     let row = sqlx::query(
         "SELECT current_setting('server_version') AS version,
@@ -129,7 +131,7 @@ async fn examine(connection: &mut PgConnection) -> Result<Examination, Fault> {
 }
 
 /// The shortest round trip, and how far the server's clock was ahead in its middle.
-async fn trips(connection: &mut PgConnection) -> Result<(Duration, i64), Fault> {
+async fn trips(connection: &mut Statements<'_>) -> Result<(Duration, i64), Fault> {
     let mut best: Option<(Duration, i64)> = None;
     for _ in 0..TRIPS {
         let (begun, before) = (Instant::now(), SystemClock.now().unix_micros());
@@ -144,7 +146,7 @@ async fn trips(connection: &mut PgConnection) -> Result<(Duration, i64), Fault> 
     best.ok_or(Fault::Impossible("no round trip"))
 }
 
-async fn role(connection: &mut PgConnection) -> Result<RoleExamined, Fault> {
+async fn role(connection: &mut Statements<'_>) -> Result<RoleExamined, Fault> {
     let row = sqlx::query(
         "SELECT rolname::text AS name, rolsuper, rolcreaterole, rolreplication, rolbypassrls
          FROM pg_roles WHERE rolname = current_user",

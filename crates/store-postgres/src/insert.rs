@@ -2,14 +2,15 @@
 
 use gatekey_core::{Act, Action, AuditEntry, CreateRequest, Insertion, NewToken, Outcome};
 use gatekey_model::{TenantId, Token, TokenId};
+use sqlx::FromRow;
 use sqlx::types::time::OffsetDateTime;
-use sqlx::{Connection, FromRow, PgConnection};
 
 use crate::audit;
 use crate::fault::Fault;
 use crate::notice::commit;
 use crate::revoke::{LockedToken, append, lock_token};
 use crate::rows;
+use crate::statements::Statements;
 
 /// What an earlier use of a request id left.
 #[derive(FromRow)]
@@ -26,7 +27,7 @@ enum Earlier {
     Refused(Insertion),
 }
 
-pub(crate) async fn insert(connection: &mut PgConnection, new: NewToken) -> Result<Insertion, Fault> {
+pub(crate) async fn insert(connection: &mut Statements<'_>, new: NewToken) -> Result<Insertion, Fault> {
     let mut transaction = connection.begin().await?;
     let replaced = match &new.request {
         None => None,
@@ -56,7 +57,7 @@ pub(crate) async fn insert(connection: &mut PgConnection, new: NewToken) -> Resu
 /// Locks the request id and looks at what it was used for. The row is made here if there is none, so
 /// that of two first calls at once, one waits for the other.
 async fn earlier(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     tenant: &TenantId,
     act: &Act,
     request: &CreateRequest,
@@ -92,7 +93,7 @@ async fn earlier(
 
 /// Counts the new token, in the place of the replaced one if there is one. False if that is over the
 /// limit. The tenant's row is locked from here on, so the count is exact.
-async fn count(connection: &mut PgConnection, new: &NewToken, replaces: bool) -> Result<bool, Fault> {
+async fn count(connection: &mut Statements<'_>, new: &NewToken, replaces: bool) -> Result<bool, Fault> {
     let counted = sqlx::query(
         "INSERT INTO tenant (id, live_tokens) SELECT $1, 1 WHERE $3 >= 1
          ON CONFLICT (id) DO UPDATE SET live_tokens = tenant.live_tokens + $2
@@ -107,7 +108,7 @@ async fn count(connection: &mut PgConnection, new: &NewToken, replaces: bool) ->
 }
 
 /// Inserts the token, points its request id at it, and writes it to the audit log.
-async fn insert_row(connection: &mut PgConnection, new: &NewToken) -> Result<TokenId, Fault> {
+async fn insert_row(connection: &mut Statements<'_>, new: &NewToken) -> Result<TokenId, Fault> {
     let id: i64 = sqlx::query_scalar(
         "WITH made AS (
              INSERT INTO token (tenant, name, key, type, digest, creator, creator_issuer, create_time, expire_time)

@@ -22,12 +22,14 @@ mod replication;
 mod revoke;
 mod rows;
 mod schema;
+mod statements;
 mod store;
 mod trouble;
+mod way;
 
 pub use examine::{Examination, RoleExamined};
 pub use open_error::OpenError;
-pub use options::PostgresOptions;
+pub use options::{Pooler, PostgresOptions};
 pub use replication::Replication;
 pub use schema::SchemaState;
 pub use store::PostgresStore;

@@ -1,5 +1,9 @@
 //! A replica's line: one connection of its own, each statement on it in bounded time. The SQL is in
 //! [`crate::replica`] and [`crate::read`].
+//!
+//! A lease rests on a row and on a head *of one history*. A connection that leads straight to a server sees to that,
+//! for it ends with it. One that leads to a pooler does not: so there the line is bound to the timeline of its
+//! beginning, and breaks with the first transaction on another.
 
 use std::time::Duration;
 
@@ -13,12 +17,15 @@ use tokio::time::timeout;
 use crate::bounded::Work;
 use crate::connect::Server;
 use crate::fault::{Fault, is_unavailable, store_error};
+use crate::statements::Statements;
 use crate::trouble::Trouble;
+use crate::way::Way;
 use crate::{PostgresOptions, read, replica};
 
 /// A connection until something goes wrong on it.
 pub(crate) struct PostgresLine {
     connection: Option<PgConnection>,
+    way: Way,
     limit: Duration,
     trouble: Trouble,
 }
@@ -29,19 +36,20 @@ impl PostgresLine {
         options: &PostgresOptions,
         trouble: Trouble,
     ) -> Result<Self, Fault> {
-        let connection = server.session(options).await?;
-        Ok(Self { connection: Some(connection), limit: options.operation_timeout, trouble })
+        let (connection, way) = server.line(options).await?;
+        Ok(Self { connection: Some(connection), way, limit: options.operation_timeout, trouble })
     }
 
     async fn run<T>(
         &mut self,
-        work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
+        work: impl for<'c> FnOnce(&'c mut Statements<'_>) -> Work<'c, T>,
     ) -> Result<T, StoreError> {
         // Out of its place meanwhile: with a call that fails or is given up half-way the connection goes too,
         // without another word to the server, so that no later call can take that one's answer for its own.
         // What the server was doing is ended by its own timeouts; a commit that arrived stands.
         let mut connection = self.connection.take().ok_or(Fault::Broken).map_err(store_error)?;
-        let outcome = timeout(self.limit, work(&mut connection)).await.map_err(|_| Fault::TimedOut).flatten();
+        let worked = timeout(self.limit, work(&mut Statements::on(&mut connection, &self.way))).await;
+        let outcome = worked.map_err(|_| Fault::TimedOut).flatten();
         match outcome {
             Ok(_) => self.connection = Some(connection),
             Err(ref fault) if is_unavailable(fault) => self.trouble.note(),

@@ -8,7 +8,6 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::LazyLock;
 
-use sqlx::{Postgres, Transaction};
 use tracing::field::{Field, Visit};
 use tracing::instrument::WithSubscriber;
 use tracing::level_filters::LevelFilter;
@@ -17,6 +16,7 @@ use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use crate::fault::Fault;
+use crate::statements::Transaction;
 
 tokio::task_local! {
     static HEARD: RefCell<Option<String>>;
@@ -26,7 +26,7 @@ tokio::task_local! {
 static LISTENER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Listener));
 
 /// Commits. A commit with a warning is none that a caller may rely on.
-pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(), Fault> {
+pub(crate) async fn commit(transaction: Transaction<'_>) -> Result<(), Fault> {
     let commit = async {
         let committed = transaction.commit().with_subscriber(LISTENER.clone()).await;
         (committed, HEARD.with(RefCell::take))

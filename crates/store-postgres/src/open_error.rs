@@ -45,6 +45,20 @@ pub enum OpenError {
         /// The database's encoding.
         encoding: String,
     },
+    /// A migration was asked for by way of a pooler in transaction mode.
+    #[error(
+        "a migration can't go by way of a pooler in transaction mode: it holds a lock of its session; give a direct \
+         URL to the database (--database-direct-url)"
+    )]
+    NeedsDirect,
+    /// The direct URL leads elsewhere.
+    #[error("{direct} is another server or database than the pooler at {pooled} leads to")]
+    Elsewhere {
+        /// Host, port and database of the direct URL.
+        direct: String,
+        /// Host, port and database of the pooler.
+        pooled: String,
+    },
     /// Migrations are missing.
     #[error("the database schema is behind: run `gatekey migrate`")]
     SchemaBehind,
@@ -85,6 +99,8 @@ impl OpenError {
             Self::Url(_)
             | Self::ServerTooOld { .. }
             | Self::Encoding { .. }
+            | Self::NeedsDirect
+            | Self::Elsewhere { .. }
             | Self::SchemaNewer { .. }
             | Self::SchemaChanged { .. }
             | Self::Migrate(_) => false,

@@ -10,12 +10,13 @@ use gatekey_lease::{Nonce, Seq};
 use gatekey_model::{Timestamp, TokenId, TokenKey};
 use sqlx::postgres::PgRow;
 use sqlx::types::time::OffsetDateTime;
-use sqlx::{Connection, FromRow, PgConnection, Row};
+use sqlx::{FromRow, Row};
 
 use crate::audit;
 use crate::fault::Fault;
 use crate::notice::commit;
 use crate::rows::{self, PositionRow, TokenRow};
+use crate::statements::Statements;
 
 /// A page of tokens, $1 the id that the page before ended with, $2 its size, $3 and $4 what is asked for.
 macro_rules! select {
@@ -50,7 +51,7 @@ struct RevokedRow {
 }
 
 pub(crate) async fn select(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     selection: Selection,
     after: Option<TokenId>,
     limit: u32,
@@ -87,7 +88,7 @@ pub(crate) async fn select(
 
 /// By writing, it proves that what was committed before is on the synchronous standby.
 pub(crate) async fn begin_run(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     act: Act,
     reason: Option<String>,
 ) -> Result<Revocation, Fault> {
@@ -106,7 +107,7 @@ pub(crate) async fn begin_run(
 }
 
 pub(crate) async fn revoke_all(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     tokens: Vec<(TokenId, Nonce)>,
     act: Act,
 ) -> Result<Vec<(TokenId, Revocation)>, Fault> {
@@ -138,7 +139,7 @@ pub(crate) async fn revoke_all(
     Ok(revoked)
 }
 
-async fn audit_all(connection: &mut PgConnection, doomed: &[DoomedRow], act: &Act) -> Result<(), Fault> {
+async fn audit_all(connection: &mut Statements<'_>, doomed: &[DoomedRow], act: &Act) -> Result<(), Fault> {
     let outcome = |row: &DoomedRow| {
         let outcome = if row.revoked_seq.is_some() { Outcome::Repeated } else { Outcome::Done };
         outcome.to_text().into_owned()
@@ -161,7 +162,7 @@ async fn audit_all(connection: &mut PgConnection, doomed: &[DoomedRow], act: &Ac
     Ok(())
 }
 
-async fn count_less(connection: &mut PgConnection, live: &[&DoomedRow]) -> Result<(), Fault> {
+async fn count_less(connection: &mut Statements<'_>, live: &[&DoomedRow]) -> Result<(), Fault> {
     let tenants: Vec<String> = live.iter().map(|row| row.tenant.clone()).collect();
     sqlx::query("SELECT FROM tenant WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
         .bind(&tenants)
@@ -180,7 +181,7 @@ async fn count_less(connection: &mut PgConnection, live: &[&DoomedRow]) -> Resul
 
 /// The last statement but for reads: from here to the commit every other revocation waits.
 async fn append_all(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     live: &[&DoomedRow],
     nonces: &HashMap<i64, Nonce>,
     at: Timestamp,
@@ -230,7 +231,7 @@ async fn append_all(
 }
 
 pub(crate) async fn revoked(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     revoked_after: Seq,
     after: Option<TokenId>,
     limit: u32,
@@ -260,7 +261,7 @@ pub(crate) async fn revoked(
     found.into_iter().map(token).collect()
 }
 
-pub(crate) async fn begin_epoch(connection: &mut PgConnection, epoch: u32) -> Result<EpochBegun, Fault> {
+pub(crate) async fn begin_epoch(connection: &mut Statements<'_>, epoch: u32) -> Result<EpochBegun, Fault> {
     let mut transaction = connection.begin().await?;
     let row = sqlx::query(
         "WITH before AS (SELECT epoch FROM head FOR UPDATE)

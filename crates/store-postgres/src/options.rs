@@ -11,6 +11,12 @@ use std::time::Duration;
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database?sslmode=verify-full`, as libpq knows it.
     pub url: String,
+    /// What stands between here and the server at that URL.
+    pub pooler: Pooler,
+    /// The same database past the pooler, for what a pooler does not carry: the leases' renewals on a connection of
+    /// their own, LISTEN, and migrations. Without it renewals share the pooler, nobody listens, and migrations are
+    /// refused.
+    pub direct_url: Option<String>,
     /// The most connections to hold for verifications. Everything else has connections of its own: up to as
     /// many, but no more than eight, for other calls (a revocation holds one while it waits for those before
     /// it), one for each [`open_line`](gatekey_core::LeaseStore::open_line), and one for each
@@ -33,6 +39,8 @@ impl PostgresOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            pooler: Pooler::None,
+            direct_url: None,
             max_connections: 16,
             min_connections: 1,
             operation_timeout: Duration::from_secs(5),
@@ -42,9 +50,20 @@ impl PostgresOptions {
     }
 }
 
+/// What stands between here and the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing, or what hands on a whole session.
+    None,
+    /// A pooler that hands each transaction to whichever session is free, as `PgBouncer` does with
+    /// `pool_mode = transaction`.
+    Transaction,
+}
+
 impl fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresOptions")
+            .field("pooler", &self.pooler)
             .field("max_connections", &self.max_connections)
             .field("min_connections", &self.min_connections)
             .field("operation_timeout", &self.operation_timeout)

@@ -3,13 +3,15 @@
 use gatekey_core::{ListCursor, LogEntry, Snapshot, StoredToken};
 use gatekey_lease::{Entry, Position, Seq};
 use gatekey_model::{TenantId, Token, TokenDigest};
-use sqlx::{FromRow, PgConnection, Row};
+use sqlx::{FromRow, Row};
 
 use crate::fault::Fault;
+use crate::replica::read_epoch;
 use crate::rows::{self, LogRow, PositionRow, TokenRow};
+use crate::statements::Statements;
 
 pub(crate) async fn find_by_digest(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     digest: TokenDigest,
     holder: Option<Position>,
 ) -> Result<Snapshot, Fault> {
@@ -29,12 +31,13 @@ pub(crate) async fn find_by_digest(
     Ok(Snapshot {
         found,
         head: rows::position(&PositionRow::from_row(&row)?)?,
+        epoch: read_epoch(&row)?,
         contains_holder: row.try_get("contains_holder")?,
     })
 }
 
 pub(crate) async fn list_tokens(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     tenant: TenantId,
     after: Option<ListCursor>,
     limit: u32,
@@ -49,14 +52,14 @@ pub(crate) async fn list_tokens(
     rows.into_iter().map(rows::token).collect()
 }
 
-pub(crate) async fn head(connection: &mut PgConnection) -> Result<Position, Fault> {
+pub(crate) async fn head(connection: &mut Statements<'_>) -> Result<Position, Fault> {
     let row: Option<PositionRow> =
         sqlx::query_as("SELECT seq, nonce FROM head").fetch_optional(connection).await?;
     rows::position(&row.ok_or(Fault::Impossible("no head"))?)
 }
 
 pub(crate) async fn entries_from(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     from: Seq,
     limit: u32,
 ) -> Result<Vec<LogEntry>, Fault> {
@@ -65,14 +68,14 @@ pub(crate) async fn entries_from(
 
 /// The same, as a replica reads it.
 pub(crate) async fn lease_entries_from(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     from: Seq,
     limit: u32,
 ) -> Result<Vec<Entry>, Fault> {
     log_rows(connection, from, limit).await?.iter().map(rows::entry).collect()
 }
 
-async fn log_rows(connection: &mut PgConnection, from: Seq, limit: u32) -> Result<Vec<LogRow>, Fault> {
+async fn log_rows(connection: &mut Statements<'_>, from: Seq, limit: u32) -> Result<Vec<LogRow>, Fault> {
     let rows =
         sqlx::query_as("SELECT seq, nonce, digest FROM revocation_log WHERE seq >= $1 ORDER BY seq LIMIT $2")
             .bind(from.get())

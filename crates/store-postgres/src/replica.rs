@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use gatekey_core::{Confirmation, ReplicaRows};
 use gatekey_lease::{Epoch, Head, Position, ReplicaId};
-use sqlx::{Connection, FromRow, PgConnection, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row};
 
 use crate::fault::Fault;
 use crate::notice::commit;
 use crate::rows::{self, PositionRow, Replica, ReplicaRow};
+use crate::statements::Statements;
+use crate::way::timeline;
 
 /// Commits a replica's row; whether it was missing. Replicated, where there is a standby: that is what keeps an
 /// old primary from renewing anyone's lease.
 pub(crate) async fn commit_row(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     id: ReplicaId,
     n: u64,
     lease: Duration,
@@ -35,7 +38,12 @@ pub(crate) async fn commit_row(
 }
 
 /// Leaves what the row confirms as it is. False if there is no row.
-async fn update_row(connection: &mut PgConnection, id: ReplicaId, n: u64, lease: i64) -> Result<bool, Fault> {
+async fn update_row(
+    connection: &mut Statements<'_>,
+    id: ReplicaId,
+    n: u64,
+    lease: i64,
+) -> Result<bool, Fault> {
     let updated = sqlx::query("UPDATE replica SET n = $2, lease_ms = $3 WHERE id = $1")
         .bind(rows::stored_replica_id(id))
         .bind(n.cast_signed())
@@ -46,7 +54,7 @@ async fn update_row(connection: &mut PgConnection, id: ReplicaId, n: u64, lease:
 }
 
 /// A conflict is with the replica's own line from before, whose last words came late.
-async fn insert_row(connection: &mut PgConnection, id: ReplicaId, n: u64, lease: i64) -> Result<(), Fault> {
+async fn insert_row(connection: &mut Statements<'_>, id: ReplicaId, n: u64, lease: i64) -> Result<(), Fault> {
     sqlx::query(
         "INSERT INTO replica (id, n, lease_ms) VALUES ($1, $2, $3)
          ON CONFLICT (id) DO UPDATE SET n = excluded.n, lease_ms = excluded.lease_ms",
@@ -61,19 +69,20 @@ async fn insert_row(connection: &mut PgConnection, id: ReplicaId, n: u64, lease:
 
 /// The head. Its epoch is made of the database's own, which a restore changes, and of the server's timeline,
 /// which a failover changes. On a standby, which has no place to write to, the statement fails.
-pub(crate) async fn head(connection: &mut PgConnection) -> Result<Head, Fault> {
+pub(crate) async fn head(connection: &mut Statements<'_>) -> Result<Head, Fault> {
     let row = sqlx::query(
         "SELECT seq, nonce, epoch, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline FROM head",
     )
     .fetch_optional(connection)
     .await?
     .ok_or(Fault::Impossible("no head"))?;
-    let timeline = u32::from_str_radix(row.try_get("timeline")?, 16);
-    let timeline = timeline.map_err(|_| Fault::Impossible("a timeline"))?;
-    Ok(Head {
-        position: rows::position(&PositionRow::from_row(&row)?)?,
-        epoch: epoch(row.try_get("epoch")?, timeline),
-    })
+    Ok(Head { position: rows::position(&PositionRow::from_row(&row)?)?, epoch: read_epoch(&row)? })
+}
+
+/// The epoch, from a row with the stored one and the name of the server's timeline.
+pub(crate) fn read_epoch(row: &PgRow) -> Result<Epoch, Fault> {
+    let timeline = timeline(row.try_get("timeline")?).map_err(|_| Fault::Impossible("a timeline"))?;
+    Ok(epoch(row.try_get("epoch")?, timeline))
 }
 
 /// The database's epoch is a count, so its upper half is free.
@@ -84,7 +93,7 @@ const fn epoch(stored: i64, timeline: u32) -> Epoch {
 /// One statement, and so a transaction of its own, for which alone the commit is asynchronous: nobody waits
 /// for the disk or for a standby.
 pub(crate) async fn confirm(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     id: ReplicaId,
     confirmation: Confirmation,
 ) -> Result<(), Fault> {
@@ -109,7 +118,7 @@ pub(crate) async fn confirm(
 }
 
 /// A warning at its commit does no harm: if the row comes back after a failover, it is waited for in vain.
-pub(crate) async fn remove_row(connection: &mut PgConnection, id: ReplicaId, n: u64) -> Result<(), Fault> {
+pub(crate) async fn remove_row(connection: &mut Statements<'_>, id: ReplicaId, n: u64) -> Result<(), Fault> {
     sqlx::query(
         "WITH gone AS (DELETE FROM replica WHERE id = $1 AND n = $2 RETURNING 1)
          SELECT pg_notify('gatekey_confirmations', '') FROM gone",
@@ -122,7 +131,7 @@ pub(crate) async fn remove_row(connection: &mut PgConnection, id: ReplicaId, n: 
 }
 
 pub(crate) async fn rows(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     positions: Vec<Position>,
 ) -> Result<ReplicaRows, Fault> {
     let (numbers, nonces): (Vec<i64>, Vec<i64>) =

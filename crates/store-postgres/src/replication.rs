@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
 use crate::fault::Fault;
+use crate::statements::Statements;
 
 /// What a failover would do to deletes that were answered with OK.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl fmt::Display for Replication {
     }
 }
 
-pub(crate) async fn read(connection: &mut PgConnection) -> Result<Replication, Fault> {
+pub(crate) async fn read(connection: &mut Statements<'_>) -> Result<Replication, Fault> {
     // Without the privilege there is a row for each standby, and nothing in it.
     let row = sqlx::query(
         "SELECT current_setting('synchronous_standby_names') AS names,

@@ -10,12 +10,13 @@ use std::time::Duration;
 use gatekey_core::{Act, Action, AuditEntry, Outcome, Revocation};
 use gatekey_lease::{Nonce, Position};
 use gatekey_model::{TenantId, Timestamp, TokenDigest, TokenId};
-use sqlx::{Connection, FromRow, PgConnection, Row};
+use sqlx::{FromRow, Row};
 
 use crate::audit;
 use crate::fault::Fault;
 use crate::notice::commit;
 use crate::rows::{self, PositionRow};
+use crate::statements::Statements;
 
 /// A token whose row is locked.
 #[derive(Clone, Copy)]
@@ -33,7 +34,7 @@ struct LockedRow {
 }
 
 pub(crate) async fn revoke(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     tenant: TenantId,
     id: TokenId,
     nonce: Nonce,
@@ -63,7 +64,7 @@ pub(crate) async fn revoke(
 
 /// The longest lease that was ever given. Takes no lock: whoever commits a longer one after this reads a
 /// head that has the revocation.
-async fn max_lease(connection: &mut PgConnection) -> Result<Duration, Fault> {
+async fn max_lease(connection: &mut Statements<'_>) -> Result<Duration, Fault> {
     let row: Option<i64> =
         sqlx::query_scalar("SELECT max_lease_ms FROM head").fetch_optional(connection).await?;
     rows::lease(row.ok_or(Fault::Impossible("no head"))?)
@@ -72,7 +73,7 @@ async fn max_lease(connection: &mut PgConnection) -> Result<Duration, Fault> {
 /// Finds a token of this tenant and locks its row. A token of another tenant and one that never
 /// existed are the same to this query.
 pub(crate) async fn lock_token(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     tenant: &TenantId,
     id: TokenId,
 ) -> Result<Option<LockedToken>, Fault> {
@@ -90,7 +91,7 @@ pub(crate) async fn lock_token(
     Ok(Some(LockedToken { id, digest: rows::digest(&digest)?, revoked }))
 }
 
-async fn count_one_less(connection: &mut PgConnection, tenant: &TenantId) -> Result<(), Fault> {
+async fn count_one_less(connection: &mut Statements<'_>, tenant: &TenantId) -> Result<(), Fault> {
     let counted = sqlx::query("UPDATE tenant SET live_tokens = live_tokens - 1 WHERE id = $1")
         .bind(tenant.as_str())
         .execute(connection)
@@ -102,7 +103,7 @@ async fn count_one_less(connection: &mut PgConnection, tenant: &TenantId) -> Res
 /// committed. The last statement of a transaction: from here to the commit every other revocation
 /// waits.
 pub(crate) async fn append(
-    connection: &mut PgConnection,
+    connection: &mut Statements<'_>,
     token: &LockedToken,
     nonce: Nonce,
     at: Timestamp,

@@ -5,6 +5,8 @@ use sqlx::{Connection, PgConnection};
 
 use crate::OpenError;
 use crate::fault::Fault;
+use crate::statements::Statements;
+use crate::way::Way;
 
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -55,7 +57,7 @@ impl SchemaState {
     }
 }
 
-pub(crate) async fn state(connection: &mut PgConnection) -> Result<SchemaState, Fault> {
+pub(crate) async fn state(connection: &mut Statements<'_>) -> Result<SchemaState, Fault> {
     let any: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
         .fetch_one(&mut *connection)
         .await?;
@@ -117,14 +119,14 @@ pub(crate) async fn migrate(mut connection: PgConnection) -> Result<SchemaState,
     .execute(&mut connection)
     .await
     .map_err(OpenError::Schema)?;
-    let before = state(&mut connection).await.map_err(read_error)?;
+    let before = state(&mut Statements::on(&mut connection, &Way::Direct)).await.map_err(read_error)?;
     before.require_known()?;
     if before == SchemaState::Behind {
         // Not `run`: the compiler can't tell of its future that it may be sent to another thread.
         let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
         if let Err(cause) = migrated {
             // A newer program may have been faster: then all that is ours is there, and more.
-            let now = state(&mut connection).await.map_err(read_error)?;
+            let now = state(&mut Statements::on(&mut connection, &Way::Direct)).await.map_err(read_error)?;
             if !matches!(now, SchemaState::NewerCompatible { .. }) {
                 return Err(OpenError::Migrate(cause));
             }

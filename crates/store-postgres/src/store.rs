@@ -17,7 +17,8 @@ use crate::line::PostgresLine;
 use crate::replication::{self, Replication};
 use crate::schema::{self, SchemaState};
 use crate::trouble::Trouble;
-use crate::{OpenError, PostgresOptions, audit, insert, read, replica, revoke};
+use crate::way::Way;
+use crate::{OpenError, Pooler, PostgresOptions, audit, insert, read, replica, revoke};
 
 /// The most connections for other calls than verifications: their order is that of the head's lock anyway.
 const OTHERS: u32 = 8;
@@ -25,7 +26,9 @@ const OTHERS: u32 = 8;
 /// A store on Postgres. Clones share its connections.
 #[derive(Clone)]
 pub struct PostgresStore {
-    pub(crate) server: Server,
+    server: Server,
+    /// The same, past a pooler if there is one and a way past it was given.
+    pub(crate) direct: Server,
     /// For verifications, so that no other call waits for them, nor they for others.
     verify: Bounded,
     /// For all other calls.
@@ -40,16 +43,28 @@ impl PostgresStore {
     ///
     /// A server that goes away later is come back to by itself.
     pub async fn connect(options: PostgresOptions) -> Result<Self, OpenError> {
-        let server = Server::parse(&options.url)?;
-        server.connect(options.operation_timeout).await?;
+        let way = match options.pooler {
+            Pooler::None => Way::Direct,
+            Pooler::Transaction => Way::pooled(&options),
+        };
+        let server = Server::parse(&options.url, way)?;
+        let (_, instance) = server.connect(options.operation_timeout).await?;
+        let mut direct = server.clone();
+        if let Some(url) = &options.direct_url {
+            direct = Server::parse(url, Way::Direct)?;
+            // A lease that rests on another database than the deletes go to would be worth nothing.
+            if direct.connect(options.operation_timeout).await?.1 != instance {
+                return Err(OpenError::Elsewhere { direct: direct.name, pooled: server.name });
+            }
+        }
         let trouble = Trouble::default();
         let bounded = |connections| {
             let pool = pool(&server, &options, connections, trouble.clone());
-            Bounded::new(pool, options.operation_timeout, trouble.clone())
+            Bounded::new(pool, server.way.clone(), options.operation_timeout, trouble.clone())
         };
         let verify = bounded(options.max_connections);
         let database = bounded(others(&options));
-        Ok(Self { server, verify, database, trouble, options })
+        Ok(Self { server, direct, verify, database, trouble, options })
     }
 
     /// How many connections are idle, and how many are used.
@@ -57,6 +72,12 @@ impl PostgresStore {
     pub fn connections(&self) -> (u32, u32) {
         let (verify, others) = (self.verify.connections(), self.database.connections());
         (verify.0 + others.0, verify.1 + others.1)
+    }
+
+    /// Whether the renewals of leases share a pooler with all other calls, and nobody listens.
+    #[must_use]
+    pub fn shares_pooler(&self) -> bool {
+        self.direct.is_pooled()
     }
 
     /// Whether a failover would keep what was committed, as far as the server tells.
@@ -77,7 +98,10 @@ impl PostgresStore {
     /// Brings the schema up to date and says how it was before; refuses one that is newer and incompatible, or changed.
     /// May be called twice, and by two processes at once.
     pub async fn migrate(&self) -> Result<SchemaState, OpenError> {
-        schema::migrate(self.server.connect(self.options.operation_timeout).await?).await
+        if self.direct.is_pooled() {
+            return Err(OpenError::NeedsDirect);
+        }
+        schema::migrate(self.direct.connect(self.options.operation_timeout).await?.0).await
     }
 
     /// Waits until what is under way has ended, and closes the connections. Whatever is asked later is
@@ -157,12 +181,12 @@ impl RevocationLog for PostgresStore {
 #[async_trait]
 impl LeaseStore for PostgresStore {
     async fn open_line(&self) -> Result<Box<dyn ReplicaLine>, StoreError> {
-        let line = PostgresLine::open(&self.server, &self.options, self.trouble.clone()).await;
+        let line = PostgresLine::open(&self.direct, &self.options, self.trouble.clone()).await;
         Ok(Box::new(line.map_err(store_error)?))
     }
 
     async fn open_bell(&self) -> Result<Box<dyn Bell>, StoreError> {
-        let bell = PostgresBell::open(&self.server, &self.options, self.trouble.clone()).await;
+        let bell = PostgresBell::open(&self.direct, &self.options, self.trouble.clone()).await;
         Ok(Box::new(bell.map_err(store_error)?))
     }
 

@@ -29,6 +29,7 @@ pub(crate) async fn find_by_digest(
     Ok(Snapshot {
         found,
         head: rows::position(&PositionRow::from_row(&row)?)?,
+        epoch: Epoch(row.try_get("epoch")?),
         contains_holder: row.try_get("contains_holder")?,
     })
 }

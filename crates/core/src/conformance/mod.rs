@@ -114,6 +114,7 @@ macro_rules! conformance_suite {
             a_refused_create_leaves_no_trace
             concurrent_repeats_leave_one_live_token
             a_digest_is_looked_up
+            a_digest_is_looked_up_in_an_epoch
             a_holders_entry_is_recognised
             the_log_begins_with_its_genesis
             the_log_is_read_from_anywhere

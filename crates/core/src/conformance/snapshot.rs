@@ -28,6 +28,15 @@ pub async fn a_digest_is_looked_up(fixture: Arc<dyn Fixture>) {
     assert_eq!((revoked.head, revoked.contains_holder), (position, false));
 }
 
+/// A look-up and a line agree on the epoch.
+pub async fn a_digest_is_looked_up_in_an_epoch(fixture: Arc<dyn Fixture>) {
+    let store = fixture.store();
+    let head = store.open_line().await.expect("a line").head().await.expect("an answer");
+    let unknown = store.find_by_digest(&TokenDigest::of(b"nobody's"), Some(head.position)).await;
+    let unknown = unknown.expect("an answer");
+    assert_eq!((unknown.head, unknown.epoch, unknown.contains_holder), (head.position, head.epoch, true));
+}
+
 /// Only the very entry counts: its number and its nonce. It need not be the newest.
 pub async fn a_holders_entry_is_recognised(fixture: Arc<dyn Fixture>) {
     let (store, acme) = (fixture.store(), tenant("acme"));

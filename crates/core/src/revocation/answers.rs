@@ -103,9 +103,12 @@ impl Flight<'_> {
         sent: gatekey_lease::Moment,
         snapshot: Snapshot,
     ) -> Result<Answer, StoreError> {
-        let Snapshot { found, head, contains_holder } = snapshot;
+        let Snapshot { found, head, epoch, contains_holder } = snapshot;
         let Some(read) = self.read.take() else { return Err(NoLease.into()) };
         self.shared.with(|state, now| {
+            // From the very history in which the lease was had. Another server may have the same log: one that lost
+            // creates in a failover, or that has missed those since.
+            let contains_holder = contains_holder && state.machine.epoch() == Some(epoch);
             let answer = |known, cacheable| Answer { known, revision: head, cacheable };
             match found {
                 Some(StoredToken { token, revoked: None }) => {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use gatekey_e2e::Faults;
+use gatekey_e2e::{Faults, Way};
 
 /// Breaks a fleet at random: replicas, holders, links and the store.
 #[derive(Parser)]
@@ -25,13 +25,16 @@ struct Arguments {
     /// No fault begins after so many minutes.
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     limit: u64,
+    /// How the replicas reach their store.
+    #[arg(long, value_enum, default_value_t)]
+    way: Way,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { count, seed, holders, lease, limit } = Arguments::parse();
+    let Arguments { count, seed, holders, lease, limit, way } = Arguments::parse();
     let holders = usize::try_from(holders).expect("it has been parsed on a machine that can hold them");
-    let findings = Faults { count, seed, holders, lease, limit: Duration::from_mins(limit) }.run().await;
+    let findings = Faults { count, seed, holders, lease, limit: Duration::from_mins(limit), way }.run().await;
     println!("seed {seed}\n{findings}");
     if !findings.violations.is_empty() {
         return ExitCode::FAILURE;

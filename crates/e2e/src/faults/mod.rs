@@ -13,7 +13,7 @@ use fastrand::Rng;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::{Fleet, FleetStart, Load, Tally};
+use crate::{Fleet, FleetStart, Load, Tally, Way};
 use draw::{Choice, Fault, What};
 use inject::{Store, inject};
 use victim::Supply;
@@ -45,6 +45,8 @@ pub struct Faults {
     pub lease: u32,
     /// No fault begins later.
     pub limit: Duration,
+    /// How the replicas reach their store.
+    pub way: Way,
 }
 
 /// What came of it.
@@ -77,6 +79,7 @@ impl Faults {
             lease: self.lease,
             log: Some("warn".to_owned()),
             own_cluster: true,
+            way: self.way,
             ..FleetStart::default()
         };
         let fleet = start.start().await;

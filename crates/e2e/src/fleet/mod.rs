@@ -2,12 +2,14 @@
 //! caches, and their callers. What is broken when is left to others.
 
 mod calls;
+mod failover;
 mod holding;
 mod load;
 mod record;
 mod recovery;
 mod replica;
 mod store;
+mod store_link;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +18,17 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 pub use calls::{Everywhere, Token};
+pub use failover::Replicated;
 pub use holding::Holding;
 pub use load::Load;
 pub use record::{Record, Tally};
 pub use replica::Replica;
 pub use store::Disturb;
+pub use store_link::StoreLink;
 
-use crate::{Client, Cluster, Database, dev_token};
+use crate::{Client, Cluster, Database, FaultProxy, PgBouncer, Upstream, Way, dev_token};
 use replica::Common;
+use store_link::Source;
 
 /// How a fleet is to be started.
 #[derive(Debug)]
@@ -40,6 +45,10 @@ pub struct FleetStart {
     pub log: Option<String>,
     /// A cluster of its own, to be stopped and started.
     pub own_cluster: bool,
+    /// How that is replicated to another; if it is, it is the fleet's own.
+    pub replicated: Replicated,
+    /// How the replicas reach it.
+    pub way: Way,
 }
 
 /// A running fleet.
@@ -56,6 +65,13 @@ pub struct Fleet {
     pub database: Database,
     /// Its store's cluster, if that is its own. Goes after the servers.
     pub cluster: Option<Cluster>,
+    /// The cluster's standby.
+    pub standby: Option<Cluster>,
+    /// What stands before it.
+    pooler: Option<PgBouncer>,
+    /// Where the database's URL leads.
+    service: Upstream,
+    _observer: FaultProxy,
     /// How many checks are under way.
     pending: watch::Sender<usize>,
     _folder: TempDir,
@@ -63,7 +79,16 @@ pub struct Fleet {
 
 impl Default for FleetStart {
     fn default() -> Self {
-        Self { replicas: 3, holders: 14, processes: 2, lease: 2, log: None, own_cluster: false }
+        Self {
+            replicas: 3,
+            holders: 14,
+            processes: 2,
+            lease: 2,
+            log: None,
+            own_cluster: false,
+            replicated: Replicated::Not,
+            way: Way::Direct,
+        }
     }
 }
 
@@ -74,14 +99,21 @@ impl FleetStart {
     /// If it can't be started.
     pub async fn start(self) -> Arc<Fleet> {
         let folder = TempDir::new().expect("a folder");
-        let cluster = self.own_cluster.then(|| tokio::task::block_in_place(Cluster::start));
+        let own = self.own_cluster || self.replicated != Replicated::Not;
+        let cluster = own.then(|| tokio::task::block_in_place(Cluster::start));
         let database = match &cluster {
             Some(cluster) => cluster.database().await,
             None => Database::new().await,
         };
         tokio::task::block_in_place(|| database.migrate());
+        let standby = match &cluster {
+            Some(cluster) => self.replicated.standby(cluster).await,
+            None => None,
+        };
+        let pooler = tokio::task::block_in_place(|| self.way.pooler(database.address()));
         let args = self.args();
-        let common = Common { folder: folder.path(), url: &database.url, args: &args };
+        let source = Source { way: self.way, database: &database, pooler: pooler.as_ref() };
+        let common = Common { folder: folder.path(), store: &source, args: &args };
         let mut replicas = Vec::new();
         for _ in 0..self.replicas {
             replicas.push(Replica::start(&common).await);
@@ -96,13 +128,19 @@ impl FleetStart {
         for number in 0..self.processes + self.holders {
             holders.push(Holding::start(&upstreams, &jwt, number < self.processes).await);
         }
+        let service = Upstream::new(database.address());
+        let (url, observer) = FaultProxy::before_database(&database.url, service.clone()).await;
         let fleet = Arc::new(Fleet {
             replicas,
             holders,
             record: Record::default(),
             lease: Duration::from_secs(self.lease.into()),
-            database,
+            database: Database { url },
             cluster,
+            standby,
+            pooler,
+            service,
+            _observer: observer,
             pending: watch::Sender::new(0),
             _folder: folder,
         });

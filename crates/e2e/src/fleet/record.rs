@@ -103,6 +103,12 @@ impl Record {
         self.found.lock().expect("whole").push(format!("{chapter}: {}", what.into()));
     }
 
+    /// Whatever happens to this token is outside the promises: its last write was on a primary that was lost, and on
+    /// no other.
+    pub fn outside(&self, id: i64) {
+        self.on(id, |known| known.checker.outside(number(id)));
+    }
+
     pub(super) fn created(&self, id: i64) {
         let now = boottime();
         self.on(id, |known| known.checker.created(number(id), now));

@@ -1,5 +1,5 @@
-//! A replica of a fleet: a server process, reached by its callers and reaching its store through links that can
-//! be broken.
+//! A replica of a fleet: a server process, reached by its callers through a link that can be broken. That to its
+//! store is in `store_link.rs`.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tokio::task::block_in_place;
 
+use super::store_link::{Source, StoreLink};
 use crate::{Client, FaultProxy, ROOMY, Server, Start, Upstream};
 
 /// A replica.
@@ -19,23 +20,22 @@ pub struct Replica {
     /// From its callers, the holders excepted.
     pub callers: FaultProxy,
     /// To its store.
-    pub store: FaultProxy,
+    pub store: StoreLink,
     client: Client,
 }
 
 /// What all replicas of a fleet have in common.
 pub(super) struct Common<'a> {
     pub(super) folder: &'a Path,
-    /// Of the database.
-    pub(super) url: &'a str,
+    pub(super) store: &'a Source<'a>,
     pub(super) args: &'a [String],
 }
 
 impl Replica {
     pub(super) async fn start(common: &Common<'_>) -> Self {
-        let (url, store) = FaultProxy::before_database(common.url).await;
-        let start = common.args.iter().fold(Start::in_folder(common.folder), Start::arg);
-        let start = start.args(["--dev", "--database-url", &url]);
+        let (flags, store) = StoreLink::start(common.store).await;
+        let start = Start::in_folder(common.folder).arg("--dev");
+        let start = common.args.iter().chain(&flags).fold(start, Start::arg);
         let server = block_in_place(|| start.start());
         let upstream = Upstream::new(server.grpc);
         let callers = FaultProxy::start(upstream.clone()).await;
@@ -65,6 +65,12 @@ impl Replica {
         if let Some(server) = &*self.server() {
             server.signal(name);
         }
+    }
+
+    /// What its process has logged since its start; nothing of the dead.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.server().as_ref().map(Server::log).unwrap_or_default()
     }
 
     /// Kills it (SIGKILL), whatever state it is in.

@@ -6,7 +6,7 @@ use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 use super::Fleet;
-use crate::ROOMY;
+use crate::{Cluster, ROOMY};
 
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(5);
@@ -64,9 +64,17 @@ impl Fleet {
     /// # Panics
     /// If the fleet has no cluster of its own.
     pub fn restart_store(&self) {
+        self.restart_store_after(Cluster::stop);
+    }
+
+    /// Stops the store in this way, and starts it again.
+    ///
+    /// # Panics
+    /// If the fleet has no cluster of its own.
+    pub fn restart_store_after(&self, stop: impl FnOnce(&Cluster)) {
         let cluster = self.own_cluster();
         block_in_place(|| {
-            cluster.stop();
+            stop(cluster);
             cluster.resume();
         });
     }
@@ -120,7 +128,7 @@ impl Fleet {
         self.database.execute("SELECT pg_reload_conf()").await;
     }
 
-    fn own_cluster(&self) -> &crate::Cluster {
+    pub(super) fn own_cluster(&self) -> &Cluster {
         self.cluster.as_ref().expect("a cluster of the fleet's own")
     }
 }

@@ -103,15 +103,14 @@ impl FaultProxy {
         Self { address, link, listening }
     }
 
-    /// One before the database of this URL, and the URL through it.
+    /// One before the database of this URL, whose server is there, and the URL through it.
     ///
     /// # Panics
-    /// If the URL has no user, address, port and database.
-    pub async fn before_database(url: &str) -> (String, Self) {
+    /// If the URL has no user and database.
+    pub async fn before_database(url: &str, upstream: impl Into<Upstream>) -> (String, Self) {
         let (before, rest) = url.rsplit_once('@').expect("a URL with a user");
-        let (address, database) = rest.split_once('/').expect("a URL with a database");
-        let address: SocketAddr = address.parse().expect("an address and a port");
-        let proxy = Self::start(address).await;
+        let (_, database) = rest.split_once('/').expect("a URL with a database");
+        let proxy = Self::start(upstream).await;
         (format!("{before}@{}/{database}", proxy.address()), proxy)
     }
 

@@ -153,6 +153,12 @@ impl Replica {
         self.tail.newest()
     }
 
+    /// The epoch in which it stands; none before it has read a head, and while history forks.
+    #[must_use]
+    pub const fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
     /// Until when its lease lives.
     #[must_use]
     pub const fn lease_until(&self) -> Moment {

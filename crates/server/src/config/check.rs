@@ -1,20 +1,18 @@
 //! Whether the settings hold and fit together. All problems are told at once, each with its flag.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use gatekey_core::Lease;
 
 use super::settings::{LogFormat, Settings};
-use super::{Config, ConfigError, DATA_DIR, DatabaseUrl, Life, Mode, StoreConfig, gateways, issuers, people};
+use super::{Config, ConfigError, DATA_DIR, Life, Mode, StoreConfig, database, gateways, issuers, people};
 
 /// Where gRPC is served unless another address is given.
 pub(crate) const GRPC_ADDR: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50051);
 const HTTP_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
-/// Far more than a Postgres takes.
-const MAX_CONNECTIONS: u32 = 1_000;
-const SQLITE_FILE: &str = "gatekey.db";
 
 impl Settings {
     /// Checks the settings, those of the file of `--config` included.
@@ -35,7 +33,7 @@ impl Settings {
         }
 
         let data_dir = settings.data_dir.clone().unwrap_or_else(|| PathBuf::from(DATA_DIR));
-        let store = store(&settings, &data_dir, &mut problems);
+        let store = database::check(&settings, &data_dir, &mut problems);
         let mode = mode(&settings, &addresses, &mut problems);
         let is_development = matches!(mode, Mode::Development);
 
@@ -86,62 +84,10 @@ impl Settings {
         let settings = self.with_file()?;
         let mut problems = Vec::new();
         let data_dir = settings.data_dir.clone().unwrap_or_else(|| PathBuf::from(DATA_DIR));
-        match store(&settings, &data_dir, &mut problems) {
+        match database::check(&settings, &data_dir, &mut problems) {
             Some(store) if problems.is_empty() => Ok((store, data_dir)),
             _ => Err(ConfigError(problems)),
         }
-    }
-}
-
-fn store(settings: &Settings, data_dir: &Path, problems: &mut Vec<String>) -> Option<StoreConfig> {
-    let connections = settings.database_connections.unwrap_or(16);
-    if !(1..=MAX_CONNECTIONS).contains(&connections) {
-        problems.push(format!("--database-connections: must be 1 to {MAX_CONNECTIONS}"));
-    }
-    let Some(url) = database_url(settings, problems)? else {
-        return Some(StoreConfig::Sqlite(data_dir.join(SQLITE_FILE)));
-    };
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Some(StoreConfig::Postgres(DatabaseUrl(url), connections));
-    }
-    let file = url.strip_prefix("sqlite:").and_then(|rest| match rest.strip_prefix("//") {
-        // With two slashes a host's name comes next: there is none, so the path must begin at once.
-        Some(path) => path.starts_with('/').then_some(path),
-        None => Some(rest),
-    });
-    match file {
-        Some(file) if !file.is_empty() && !file.contains('?') && file != ":memory:" => {
-            Some(StoreConfig::Sqlite(PathBuf::from(file)))
-        }
-        // The URL itself is not shown: it may hold a password.
-        _ => {
-            problems.push(
-                "--database-url: must be sqlite:FILE, sqlite:///FILE (without parameters), or \
-                 postgres://USER@HOST/DATABASE"
-                    .to_owned(),
-            );
-            None
-        }
-    }
-}
-
-/// The URL as it was given; `Some(None)` if it was not, `None` if it can't be had.
-#[expect(clippy::option_option, reason = "private, and the two absences mean different things")]
-fn database_url(settings: &Settings, problems: &mut Vec<String>) -> Option<Option<String>> {
-    match (&settings.database_url, &settings.database_url_file) {
-        (Some(_), Some(_)) => {
-            problems.push("--database-url-file: give it or --database-url, not both".to_owned());
-            None
-        }
-        (Some(url), None) => Some(Some(url.trim().to_owned())),
-        (None, Some(path)) => match std::fs::read_to_string(path) {
-            Ok(text) => Some(Some(text.trim().to_owned())),
-            Err(cause) => {
-                problems.push(format!("--database-url-file: {}: {cause}", path.display()));
-                None
-            }
-        },
-        (None, None) => Some(None),
     }
 }
 

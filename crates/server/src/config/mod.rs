@@ -1,6 +1,7 @@
 //! What the server is told to be: from flags, environment and file to a configuration that holds.
 
 mod check;
+mod database;
 mod gateways;
 mod issuers;
 mod life;
@@ -17,7 +18,7 @@ use ipnet::IpNet;
 
 pub(crate) use check::GRPC_ADDR;
 pub(crate) use life::Life;
-pub(crate) use settings::{LogFormat, Settings};
+pub(crate) use settings::{LogFormat, PoolerMode, Settings};
 
 /// The data folder unless another is given.
 pub(crate) const DATA_DIR: &str = "gatekey-data";
@@ -76,8 +77,19 @@ pub(crate) enum Mode {
 pub(crate) enum StoreConfig {
     /// In this file.
     Sqlite(PathBuf),
-    /// In the database behind this URL.
-    Postgres(DatabaseUrl, u32),
+    /// In this database.
+    Postgres(PostgresConfig),
+}
+
+/// How Postgres is reached.
+#[derive(Debug)]
+pub(crate) struct PostgresConfig {
+    pub(crate) url: DatabaseUrl,
+    /// For verifications.
+    pub(crate) connections: u32,
+    pub(crate) pooler: PoolerMode,
+    /// Past the pooler.
+    pub(crate) direct_url: Option<DatabaseUrl>,
 }
 
 /// A database URL, which may hold a password: `Debug` shows nothing of it.

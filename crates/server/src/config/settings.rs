@@ -33,6 +33,18 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE", env = "GATEKEY_DATABASE_URL_FILE")]
     pub(crate) database_url_file: Option<PathBuf>,
 
+    /// What stands between here and Postgres: transaction for a pooler that hands on transactions, not sessions. [default: none]
+    #[arg(long, value_name = "MODE", env = "GATEKEY_DATABASE_POOLER", value_enum)]
+    pub(crate) database_pooler: Option<PoolerMode>,
+
+    /// The same database past the pooler, for renewals of leases, LISTEN and migrations: postgres://USER:PASSWORD@HOST/DATABASE.
+    #[arg(long, value_name = "URL", env = "GATEKEY_DATABASE_DIRECT_URL", hide_env_values = true)]
+    pub(crate) database_direct_url: Option<String>,
+
+    /// A file that holds the direct URL.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_DATABASE_DIRECT_URL_FILE")]
+    pub(crate) database_direct_url_file: Option<PathBuf>,
+
     /// How many connections to Postgres at the most. [default: 16]
     #[arg(long, value_name = "N", env = "GATEKEY_DATABASE_CONNECTIONS")]
     pub(crate) database_connections: Option<u32>,
@@ -177,6 +189,16 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "give an IP address and a port, as in 127.0.0.1:50051 or [::1]:50051")
 }
 
+/// What stands between here and Postgres.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PoolerMode {
+    /// Nothing, or what hands on a whole session.
+    None,
+    /// A pooler that hands each transaction to whichever session is free.
+    Transaction,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -238,12 +260,17 @@ impl Settings {
             if self.issuer.is_some() { self.clone() } else { file.clone().with_issuer_parts_of(&self) };
         // Either way of giving the URL replaces both ways of the file.
         let url_given = self.database_url.is_some() || self.database_url_file.is_some();
+        let direct_given = self.database_direct_url.is_some() || self.database_direct_url_file.is_some();
+        let direct = if direct_given { self.clone() } else { file.clone() };
         Self {
             grpc_addr: self.grpc_addr.or(file.grpc_addr),
             http_addr: self.http_addr.or(file.http_addr),
             metrics_addr: self.metrics_addr.or(file.metrics_addr),
             database_url: if url_given { self.database_url } else { file.database_url },
             database_url_file: if url_given { self.database_url_file } else { file.database_url_file },
+            database_pooler: self.database_pooler.or(file.database_pooler),
+            database_direct_url: direct.database_direct_url,
+            database_direct_url_file: direct.database_direct_url_file,
             database_connections: self.database_connections.or(file.database_connections),
             data_dir: self.data_dir.or(file.data_dir),
             token_prefix: self.token_prefix.or(file.token_prefix),

@@ -26,8 +26,8 @@ pub(crate) async fn run(request: Doctor) -> Result<(), Failure> {
         None => settings.check_store().ok().map(|(store, _)| store),
     };
     match &store {
-        Some(StoreConfig::Postgres(url, connections)) => {
-            postgres::look(url, *connections, &mut findings).await?;
+        Some(StoreConfig::Postgres(postgres)) => {
+            postgres::look(postgres, &mut findings).await?;
         }
         Some(StoreConfig::Sqlite(file)) => sqlite::look(file, &mut findings).await?,
         None => findings.warn("store", "not looked at: its settings are wrong")?,

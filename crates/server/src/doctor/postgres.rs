@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use gatekey_core::RevocationLog;
 use gatekey_store_postgres::{
-    Examination, OpenError, PostgresOptions, PostgresStore, Replication, SchemaState,
+    Examination, OpenError, PostgresStore, Replication, SchemaState,
 };
 
 use super::finding::Findings;
 use super::replicas;
 use crate::Failure;
-use crate::config::DatabaseUrl;
+use crate::config::{PoolerMode, PostgresConfig};
+use crate::store::connect_postgres;
 
 /// A renewal takes a few round trips, and a lease of 2 seconds is renewed five times in its life.
 const SLOW: Duration = Duration::from_millis(50);
@@ -20,17 +21,12 @@ const SKEW: i64 = 5_000_000;
 /// What a server takes beside those for verifications: for other calls, for the lease and for LISTEN.
 const OTHER_CONNECTIONS: i64 = 10;
 
-pub(super) async fn look(
-    url: &DatabaseUrl,
-    connections: u32,
-    findings: &mut Findings,
-) -> Result<(), Failure> {
-    let options = PostgresOptions { min_connections: 0, ..PostgresOptions::new(url.expose()) };
-    let store = match PostgresStore::connect(options).await {
+pub(super) async fn look(config: &PostgresConfig, findings: &mut Findings) -> Result<(), Failure> {
+    let store = match connect_postgres(config, config.connections).await {
         Ok(store) => store,
         Err(cause) => return unreachable(&cause, findings),
     };
-    let looked = look_at(&store, connections, findings).await;
+    let looked = look_at(&store, config, findings).await;
     store.close().await;
     looked
 }
@@ -40,19 +36,23 @@ fn unreachable(cause: &OpenError, findings: &mut Findings) -> Result<(), Failure
     findings.fail("store", &text)
 }
 
-async fn look_at(store: &PostgresStore, connections: u32, findings: &mut Findings) -> Result<(), Failure> {
+async fn look_at(
+    store: &PostgresStore,
+    config: &PostgresConfig,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
     match store.examine().await {
         Ok(seen) => {
             server(&seen, findings)?;
             clock(&seen, findings)?;
             durability(&seen, findings)?;
             role(&seen, findings)?;
-            room(&seen, connections, findings)?;
-            if !seen.same_session {
+            room(&seen, config.connections, findings)?;
+            if config.pooler == PoolerMode::None && !seen.same_session {
                 findings.warn(
                     "pooler",
                     "two statements of one connection met two sessions: a pooler in transaction mode lies between, and \
-                     statements and notifications get lost in it; name Postgres itself",
+                     statements and notifications get lost in it; name Postgres itself, or give --database-pooler transaction",
                 )?;
             }
         }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use gatekey_store_postgres::{OpenError, PostgresOptions, PostgresStore, SchemaState as Postgres};
+use gatekey_store_postgres::{OpenError, SchemaState as Postgres};
 use gatekey_store_sqlite::{SchemaState as Sqlite, SqliteStore};
 use tracing::warn;
 
-use super::open_sqlite;
+use super::{connect_postgres, open_sqlite};
 use crate::Failure;
 use crate::config::StoreConfig;
 
@@ -47,8 +47,8 @@ pub(crate) async fn look(config: &StoreConfig) -> Result<Schema, Failure> {
             let told = |cause| Failure::caused("the SQLite store", &cause);
             of_sqlite(SqliteStore::schema_of(path).await.map_err(told)?, path)
         }
-        StoreConfig::Postgres(url, _) => {
-            let store = connect(url.expose()).await?;
+        StoreConfig::Postgres(postgres) => {
+            let store = connect_postgres(postgres, 1).await.map_err(|cause| of_postgres_error(&cause))?;
             let schema = store.schema().await.map_err(|cause| of_postgres_error(&cause));
             store.close().await;
             of_postgres(schema?)
@@ -64,18 +64,13 @@ pub(crate) async fn migrate(config: &StoreConfig) -> Result<Schema, Failure> {
             store.close().await;
             of_sqlite(store.schema_before(), path)
         }
-        StoreConfig::Postgres(url, _) => {
-            let store = connect(url.expose()).await?;
+        StoreConfig::Postgres(postgres) => {
+            let store = connect_postgres(postgres, 1).await.map_err(|cause| of_postgres_error(&cause))?;
             let before = store.migrate().await.map_err(|cause| of_postgres_error(&cause));
             store.close().await;
             of_postgres(before?)
         }
     }
-}
-
-async fn connect(url: &str) -> Result<PostgresStore, Failure> {
-    let options = PostgresOptions { max_connections: 1, ..PostgresOptions::new(url) };
-    PostgresStore::connect(options).await.map_err(|cause| of_postgres_error(&cause))
 }
 
 fn of_postgres_error(cause: &OpenError) -> Failure {

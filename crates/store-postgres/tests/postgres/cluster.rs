@@ -68,6 +68,10 @@ impl Cluster {
         self.port = other.port;
     }
 
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The database that every cluster has.
     pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)

@@ -70,11 +70,23 @@ impl Database {
 
     /// A role of the database's own name, which may do everything with the tables that there are.
     pub(crate) async fn role(&self) -> PostgresOptions {
-        let role = &self.name;
-        self.change("CREATE ROLE {} LOGIN").await;
+        let url = self.bare_role().await;
         self.run("GRANT ALL ON ALL TABLES IN SCHEMA public TO public").await;
-        let url = format!("postgres://{role}@{}:{}/{}?sslmode=disable", self.host, self.port, self.name);
         PostgresOptions::new(url)
+    }
+
+    /// A role of the database's own name, which may do nothing yet: the database's URL for it.
+    pub(crate) async fn bare_role(&self) -> String {
+        self.change("CREATE ROLE {} LOGIN").await;
+        format!("postgres://{0}@{1}:{2}/{0}?sslmode=disable", self.name, self.host, self.port)
+    }
+
+    /// Gives that role a right: a statement without its last word.
+    pub(crate) async fn grant(&self, statement: &str) {
+        let mut connection = self.connection().await;
+        let grant = AssertSqlSafe(format!("{statement}{}", self.name));
+        sqlx::raw_sql(grant).execute(&mut connection).await.expect("runs");
+        connection.close().await.expect("closes");
     }
 
     /// Changes what the role or the database may do; `{}` stands for the name of both.

@@ -10,5 +10,7 @@ mod leases;
 mod migrations;
 mod operators;
 mod outages;
+mod pooled;
+mod pooler;
 mod proxy;
 mod standby;

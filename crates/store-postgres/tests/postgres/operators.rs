@@ -1,10 +1,17 @@
-//! An operator breaks something, and mends it: an outage, which ends by itself.
+//! What an operator gives: rights, and no more than the documentation says. And an operator who breaks something, and
+//! mends it: an outage, which ends by itself.
 
-use gatekey_core::{StoreError, TokenStore};
-use gatekey_model::TokenDigest;
+use std::time::Duration;
+
+use gatekey_core::{
+    Action, AuditEntry, Confirmation, CreateRequest, Insertion, LeaseStore, NewToken, Outcome, StoreError,
+    TokenStore,
+};
+use gatekey_lease::{Nonce, ReplicaId};
+use gatekey_model::{RequestId, TokenDigest};
 use gatekey_store_postgres::{PostgresOptions, PostgresStore};
 
-use crate::database::{Database, acme, create, new_token, revoke};
+use crate::database::{Database, acme, act, create, new_token, revoke};
 
 /// A store whose role is not the database's owner.
 async fn with_role() -> (Database, PostgresStore) {
@@ -37,10 +44,15 @@ async fn assert_unavailable(store: &PostgresStore) {
 }
 
 async fn assert_recovered(store: &PostgresStore) {
+    assert_recovered_but_for(store, 0).await;
+}
+
+/// Where so many tokens are left from before.
+async fn assert_recovered_but_for(store: &PostgresStore, others: usize) {
     store.ping().await.expect("it has come back");
     let token = create(store).await;
     revoke(store, &token).await.expect("an answer");
-    assert_eq!(store.list_tokens(&acme(), None, 10).await.expect("an answer"), []);
+    assert_eq!(store.list_tokens(&acme(), None, 10).await.expect("an answer").len(), others);
 }
 
 /// Breaks it, ends the connections, and mends it.
@@ -52,6 +64,51 @@ async fn breaks_and_mends(breaks: &'static str, mends: &'static str) {
     assert_unavailable(&store).await;
     database.change(mends).await;
     assert_recovered(&store).await;
+    finish(database, store).await;
+}
+
+/// A role that has the rights of docs/postgres.md and no others can do all that a server does.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_rights_are_enough() {
+    const PAGE: &str = include_str!("../../../../docs/postgres.md");
+    const ID: ReplicaId = ReplicaId(7);
+    let (database, owner) = Database::migrated().await;
+    owner.close().await;
+    let url = database.bare_role().await;
+    let grants: Vec<&str> =
+        PAGE.lines().filter(|line| line.starts_with("GRANT ") && line.ends_with(" TO gatekey;")).collect();
+    assert_eq!(grants.len(), 6, "{grants:?}");
+    for grant in grants {
+        database.grant(grant.trim_end_matches("gatekey;")).await;
+    }
+    let store = PostgresStore::connect(PostgresOptions::new(url)).await.expect("connects");
+    store.ensure_schema().await.expect("current");
+    let request = CreateRequest {
+        id: RequestId::parse("0b1c8d3e-7a52-4c1e-9f43-1d2e3f405162").expect("an id"),
+        payload: [1; 32],
+        since: act().at,
+        nonce: Nonce::from_bits(1),
+    };
+    let requested = || NewToken { request: Some(request), ..new_token() };
+    store.insert_token(requested()).await.expect("an answer");
+    let repeated = store.insert_token(requested()).await.expect("an answer");
+    assert!(matches!(repeated, Insertion::Created { replaced: Some(_), .. }), "{repeated:?}");
+    store.find_by_digest(&TokenDigest::of(b"any"), None).await.expect("an answer");
+    let entry = AuditEntry { act: act(), action: Action::Delete, token_id: None, outcome: Outcome::Done };
+    store.record_refusal(&entry).await.expect("an answer");
+    let mut line = store.open_line().await.expect("a line");
+    drop(store.open_bell().await.expect("a bell"));
+    for n in 0..2 {
+        line.commit_row(ID, n, Duration::from_secs(10)).await.expect("an answer");
+    }
+    let position = line.head().await.expect("an answer").position;
+    line.confirm(ID, Confirmation { position, confirmed: 0, waited_out: 0 }).await.expect("an answer");
+    line.rows().await.expect("an answer");
+    line.entries_from(position.seq, 1).await.expect("an answer");
+    line.remove_row(ID, 1).await.expect("an answer");
+    store.replication().await.expect("an answer");
+    drop(line);
+    assert_recovered_but_for(&store, 1).await;
     finish(database, store).await;
 }
 

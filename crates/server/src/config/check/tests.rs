@@ -1,5 +1,8 @@
 //! Wrong settings, each with the flag that must be named; and settings that must pass.
 
+use std::path::Path;
+
+use super::super::{PoolerMode, PostgresConfig};
 use super::*;
 use crate::cli::Cli;
 use clap::Parser;
@@ -95,6 +98,21 @@ fn every_problem_names_its_flag_and_what_is_right() {
         (vec!["--database-connections", "4294967295"], "--database-connections: must be 1 to 1000"),
         (vec!["--database-url-file", "/nonexistent"], "--database-url-file: /nonexistent"),
         (vec!["--database-url", "sqlite:a", "--database-url-file", "b"], "not both"),
+        (vec!["--database-pooler", "transaction"], "--database-pooler: belongs to Postgres"),
+        (
+            vec!["--database-pooler", "transaction", "--database-url", "sqlite:a"],
+            "--database-pooler: belongs to Postgres",
+        ),
+        (
+            vec!["--database-direct-url", "postgres://db/gatekey"],
+            "--database-direct-url: belongs to --database-pooler transaction",
+        ),
+        (vec!["--database-direct-url", "sqlite:a"], "--database-direct-url: must be postgres://"),
+        (vec!["--database-direct-url-file", "/nonexistent"], "--database-direct-url-file: /nonexistent"),
+        (
+            vec!["--database-direct-url", "postgres://db/a", "--database-direct-url-file", "b"],
+            "--database-direct-url-file: give it or --database-direct-url, not both",
+        ),
         (vec!["--config", "/nonexistent"], "--config: /nonexistent"),
         (
             vec!["--grpc-addr", "127.0.0.1:9", "--http-addr", "127.0.0.1:9"],
@@ -119,6 +137,8 @@ fn a_password_is_not_shown() {
     assert!(!format!("{found:?}").contains("hunter2"));
     let config = check(&["--dev", "--database-url", "postgres://user:hunter2@db/x"]).expect("valid");
     assert!(!format!("{config:?}").contains("hunter2"));
+    let found = problems(&["--database-direct-url", "mysql://user:hunter2@db/x"]);
+    assert!(!found.is_empty() && !format!("{found:?}").contains("hunter2"));
 }
 
 #[test]
@@ -133,6 +153,8 @@ fn the_file_knows_every_flag_and_flags_go_first() {
     let folder = tempfile::tempdir().expect("a folder");
     let url_file = folder.path().join("url");
     std::fs::write(&url_file, "postgres://user:hunter2@db/x\n").expect("written");
+    let direct_file = folder.path().join("direct");
+    std::fs::write(&direct_file, "postgres://user:hunter2@primary/x\n").expect("written");
     let file = folder.path().join("gatekey.toml");
     let text = format!(
         r#"
@@ -140,6 +162,8 @@ grpc-addr = "127.0.0.1:1"
 http-addr = "127.0.0.1:2"
 metrics-addr = "127.0.0.1:3"
 database-url-file = "{}"
+database-pooler = "transaction"
+database-direct-url-file = "{}"
 database-connections = 3
 data-dir = "elsewhere"
 token-prefix = "acme"
@@ -177,7 +201,8 @@ jwks-ca-file = "cluster.pem"
 jwks-bearer-file = "token"
 verifier-subjects = ["system:serviceaccount:speech:gateway"]
 "#,
-        url_file.display()
+        url_file.display(),
+        direct_file.display()
     );
     std::fs::write(&file, &text).expect("written");
     let path = file.to_str().expect("text");
@@ -198,9 +223,11 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
         (config.http.home.as_deref(), config.http.cors_origins.len()),
         (Some("https://home.example.com/"), 1)
     );
-    assert!(
-        matches!(&config.store, StoreConfig::Postgres(url, 3) if url.expose() == "postgres://user:hunter2@db/x")
-    );
+    let StoreConfig::Postgres(postgres) = &config.store else { panic!("a Postgres URL is given") };
+    assert_eq!((postgres.connections, postgres.pooler), (3, PoolerMode::Transaction));
+    assert_eq!(postgres.url.expose(), "postgres://user:hunter2@db/x");
+    let direct = postgres.direct_url.as_ref().expect("given");
+    assert_eq!(direct.expose(), "postgres://user:hunter2@primary/x");
     let Mode::Production(issuers) = config.mode else { panic!("an issuer is given") };
     assert_eq!(issuers.len(), 2);
     assert_eq!(issuers[0].verifier_subjects, ["one", "two"]);
@@ -215,7 +242,7 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
     // Every flag but --config itself stands in the file above.
     for argument in <Cli as clap::CommandFactory>::command().get_arguments() {
         let Some(flag) = argument.get_long() else { continue };
-        if !matches!(flag, "help" | "version" | "config" | "database-url") {
+        if !matches!(flag, "help" | "version" | "config" | "database-url" | "database-direct-url") {
             assert!(text.contains(&format!("\n{flag} =")), "{flag} is not in the file of this test");
         }
     }
@@ -225,6 +252,14 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
     assert_eq!(issuers[0].verifier_subjects, [""; 0], "the file's issuer is another one");
     assert!(problems(&["--config", path, "--issuer", "me"])[0].contains("--audience: required"));
 
+    let flags = ["--config", path, "--database-direct-url", "postgres://other/x"];
+    let config = check(&flags).expect("a flag goes first");
+    let StoreConfig::Postgres(PostgresConfig { direct_url: Some(direct), .. }) = config.store else {
+        panic!("it is given")
+    };
+    assert_eq!(direct.expose(), "postgres://other/x");
+    std::fs::write(&file, text.replace("database-pooler", "#").replace("database-direct", "#"))
+        .expect("written");
     let config = check(&["--config", path, "--database-url", "sqlite:x"]).expect("a flag goes first");
     assert!(matches!(config.store, StoreConfig::Sqlite(_)));
     std::fs::write(&file, "grpc-adr = 1").expect("written");
