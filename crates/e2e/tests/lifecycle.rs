@@ -105,6 +105,16 @@ async fn the_probe_of_the_binary_tells_by_its_exit_code() {
     assert_eq!(probe(""), Some(0));
     assert_eq!(probe("gatekey.v1.TokenService"), Some(0));
     assert_eq!(probe("no.such"), Some(1));
+    let file = folder.path().join("gatekey.toml");
+    std::fs::write(&file, format!("grpc-addr = \"0.0.0.0:{}\"\n", server.grpc.port())).expect("written");
+    let by_name = format!("localhost:{}", server.grpc.port());
+    for args in [["--grpc-addr", by_name.as_str()], ["--config", file.to_str().expect("text")]] {
+        let output = Command::new(gatekey()).arg("health").args(args).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+    }
+    let wrong =
+        Command::new(gatekey()).args(["health", "--grpc-addr", "nonsense"]).output().expect("it runs");
+    assert_eq!(wrong.status.code(), Some(2));
     let address = server.grpc.to_string();
     server.terminate();
     let gone = Command::new(gatekey()).args(["health", "--grpc-addr", &address]).output().expect("it runs");

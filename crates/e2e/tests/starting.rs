@@ -1,7 +1,10 @@
 //! Servers that come before their store, or before its schema: what they answer meanwhile, that they become ready by
 //! themselves, and what they don't wait for.
 
-use gatekey_e2e::{Begun, Cluster, Database, Server, Start, dev_token, reason};
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+
+use gatekey_e2e::{Begun, Cluster, Database, ROOMY, Server, Start, dev_token, gatekey, reason};
 use gatekey_proto::health::health_check_response::ServingStatus;
 use tempfile::TempDir;
 use tonic::Code;
@@ -120,4 +123,31 @@ async fn what_no_waiting_mends_is_said_at_once() {
         assert!(said.contains(why) && !said.contains("waits for the store"), "{said}");
     }
     database.execute(&format!("DROP ROLE {role}")).await;
+}
+
+/// As systemd is, by `Type=notify`.
+#[test]
+fn a_supervisor_is_told_when_it_can_be_called_and_when_it_ends() {
+    let folder = folder();
+    let socket = folder.path().join("notify");
+    let told = UnixDatagram::bind(&socket).expect("a socket");
+    told.set_read_timeout(Some(ROOMY)).expect("a bound");
+    let mut server = Command::new(gatekey())
+        .args(["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path())
+        .env("NOTIFY_SOCKET", &socket)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let next = || {
+        let mut text = [0; 64];
+        let length = told.recv(&mut text).expect("it is told");
+        String::from_utf8_lossy(&text[..length]).trim().to_owned()
+    };
+    assert_eq!(next(), "READY=1");
+    let asked = Command::new("kill").args(["-TERM", &server.id().to_string()]).status();
+    assert!(asked.expect("kill runs").success());
+    assert_eq!(next(), "STOPPING=1");
+    assert_eq!(server.wait().expect("it ends").code(), Some(0));
 }

@@ -131,7 +131,7 @@ async fn a_check_changes_nothing_and_tells_by_its_exit_code() {
     assert_eq!(sqlite(&["--check"]), Some(0));
 }
 
-/// A holder's stream, by hand: it takes a lease, and confirms nothing afterwards. Until when its grant lives, in nanoseconds.
+/// A holder by hand: it takes a lease, and confirms nothing afterwards. Until when it could use its grant, in nanoseconds.
 async fn silent_holder(client: &Client) -> (mpsc::Sender<v1::WatchRequest>, u64) {
     let (say, mut said) = mpsc::channel(8);
     let tell = async |event| say.send(v1::WatchRequest { event: Some(event) }).await.expect("it is open");
@@ -139,17 +139,18 @@ async fn silent_holder(client: &Client) -> (mpsc::Sender<v1::WatchRequest>, u64)
     let outbound = futures_util::stream::poll_fn(move |context| said.poll_recv(context));
     let mut service = RevocationServiceClient::new(client.channel());
     let mut hear = service.watch(client.request(outbound)).await.expect("a stream").into_inner();
+    let mut sent = 0;
     loop {
         let message = timeout(ROOMY, hear.message()).await.expect("an answer").expect("no error");
         match message.expect("it goes on").event.expect("an event") {
             Down::Reset(v1::Reset { id, position, .. }) => {
                 tell(Up::Ack(v1::Ack { position, reset_id: id })).await;
+                sent = boottime();
                 tell(Up::Renew(v1::Renew { id: 1, reset_id: id })).await;
             }
             Down::Grant(v1::Grant { ttl, .. }) => {
                 let ttl = Duration::try_from(ttl.expect("a length")).expect("a length");
-                // Counted from later than a holder may count it.
-                return (say, boottime() + u64::try_from(ttl.as_nanos()).expect("short") * 9 / 10);
+                return (say, sent + u64::try_from(ttl.as_nanos()).expect("short"));
             }
             _ => {}
         }
