@@ -162,7 +162,8 @@ async fn every_restore_is_an_epoch_of_its_own() {
     let mut epochs = std::collections::HashSet::new();
     for _ in 0..2 {
         std::fs::write(&file, &copy).expect("restored");
-        run(&data, &["restored"], "").well();
+        let restored = run(&data, &["restored"], "").well();
+        assert!(restored.out.contains("a new epoch has begun"), "{restored:?}");
         let url = format!("sqlite://{}", file.display());
         let mut connection =
             <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("it opens");

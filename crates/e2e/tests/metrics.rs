@@ -123,6 +123,15 @@ async fn the_pool_and_an_outage_are_seen() {
         ["idle", "used"].map(|state| figures[&format!("gatekey_store_connections{{state=\"{state}\"}}")]);
     assert!(connections.iter().sum::<f64>() >= 1.0, "{connections:?}");
     assert!((figures["gatekey_ready"] - 1.0).abs() < f64::EPSILON);
+    let synchronous = async {
+        loop {
+            if let Some(figure) = scrape(&server).await.get("gatekey_store_synchronous") {
+                return *figure;
+            }
+        }
+    };
+    let synchronous = tokio::time::timeout(gatekey_e2e::ROOMY, synchronous).await.expect("it is read");
+    assert!(synchronous.abs() < f64::EPSILON, "no standby is waited for: {synchronous}");
     cluster.stop();
     let out = async {
         loop {
