@@ -36,6 +36,8 @@ pub struct Server {
     pub http: SocketAddr,
     /// Where it serves figures, if it was told to.
     pub metrics: Option<SocketAddr>,
+    /// Where it serves health alone, if it was told to.
+    pub health: Option<SocketAddr>,
     log: PathBuf,
 }
 
@@ -127,7 +129,7 @@ impl Start {
         let address = |name: &str| ready[name].as_str().map(|text| text.parse().expect("an address"));
         let (grpc, http) =
             (address("grpc").expect("it serves gRPC"), address("http").expect("it serves HTTP"));
-        Ok(Server { grpc, http, metrics: address("metrics"), child, log })
+        Ok(Server { grpc, http, metrics: address("metrics"), health: address("health"), child, log })
     }
 
     /// Starts it where it must refuse to start, and gives what it said.

@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use gatekey_core::Role;
 
 use crate::config::Settings;
+use crate::trust::Trust;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -162,11 +163,13 @@ pub(crate) struct Health {
     /// How long to wait for an answer, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) timeout: u32,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Canary {
-    /// A server, as in http://HOST:PORT; may be given several times. In the environment, with commas in between.
+    /// A server, as in http://HOST:PORT, or https with --ca-file; may be given several times. In the environment, with commas in between.
     #[arg(
         long = "endpoint",
         value_name = "URL",
@@ -185,6 +188,8 @@ pub(crate) struct Canary {
     /// End after so many rounds.
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
 }
 
 #[cfg(test)]

@@ -2,16 +2,19 @@
 //! (0: well, 1: it failed, 2: it was asked for something that can't be).
 
 mod canary;
+mod certificates;
 mod cli;
 mod config;
 mod dev_key;
 mod dev_token;
 mod health;
+mod health_port;
 mod metrics;
 mod migrate;
 mod serve;
 mod store;
 mod telemetry;
+mod trust;
 mod welcome;
 
 use std::io::{self, Write};

@@ -17,8 +17,9 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::{Config, Mode, Settings};
 use crate::dev_key::{DevCaller, DevKey};
+use crate::health_port::HealthPort;
 use crate::metrics::{Recorder, Scrapes};
-use crate::{Failure, metrics, store, telemetry, welcome};
+use crate::{Failure, certificates, metrics, store, telemetry, welcome};
 
 /// How often the lease is looked at, for whether calls should be sent here.
 const LEASE_PROBE_INTERVAL: Duration = Duration::from_millis(250);
@@ -32,6 +33,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     telemetry::start(&config)?;
     let recorder = Recorder::install(&config)?;
     let mut signals = Signals::listen()?;
+    let tls = certificates::start(&config)?;
     let dev_key = dev_key(&config)?;
     let opened = store::open(&config.store).await?;
     opened.report().await;
@@ -52,6 +54,8 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let scrapes =
         metrics::listen(recorder, &config, revocations.clone(), readiness.clone(), opened.clone()).await?;
 
+    let health = HealthPort::open(&config, readiness.clone()).await?;
+
     let (stop, stopped) = watch::channel(());
     let only_local = surface.only_local;
     let http_router = http::router(http::Surface {
@@ -63,8 +67,8 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
         development: dev_key.clone().map(|key| sign_in(key, http_addr.port())),
     });
     let mut grpc_server =
-        pin!(grpc::serve(grpc_listener, grpc::routes(surface), until_dropped(stopped.clone())));
-    let mut http_server = pin!(http::serve(http_listener, http_router, until_dropped(stopped)));
+        pin!(grpc::serve(grpc_listener, tls.clone(), grpc::routes(surface), until_dropped(stopped.clone())));
+    let mut http_server = pin!(http::serve(http_listener, tls, http_router, until_dropped(stopped)));
     let probe = tokio::spawn(follow_lease(revocations.clone(), readiness.clone()));
 
     // Before the line that says it listens: whoever waits for that line finds the message complete.
@@ -74,6 +78,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
                 grpc: grpc_addr,
                 http: http_addr,
                 base_path: config.http.base_path.as_str(),
+                certificate: config.tls.as_ref().map(|tls| tls.settings.files.certificate.as_path()),
             },
             &config.data_dir,
             &welcome_jwt(key)?,
@@ -82,7 +87,11 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
             debug!(%cause, "standard error is closed: nobody is welcomed");
         }
     }
-    let ready = listening(grpc_addr, http_addr, scrapes.as_ref().map(Scrapes::addr));
+    let ready = listening(
+        grpc_addr,
+        http_addr,
+        [("metrics", scrapes.as_ref().map(Scrapes::addr)), ("health", health.as_ref().map(HealthPort::addr))],
+    );
     if let Err(cause) = writeln!(std::io::stdout(), "{ready}") {
         warn!(%cause, "standard output is closed: nobody is told the addresses there");
     }
@@ -124,7 +133,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     }
     probe.abort();
     // To the very end: what happens while it drains is a figure too.
-    drop(scrapes);
+    drop((scrapes, health));
     revocations.stop();
     opened.close().await;
     info!("ended");
@@ -132,10 +141,16 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
 }
 
 /// What is said on standard output, for programs that wait for it.
-fn listening(grpc: SocketAddr, http: SocketAddr, metrics: Option<SocketAddr>) -> serde_json::Value {
+fn listening(
+    grpc: SocketAddr,
+    http: SocketAddr,
+    others: [(&str, Option<SocketAddr>); 2],
+) -> serde_json::Value {
     let mut ready = json!({ "event": "listening", "grpc": grpc.to_string(), "http": http.to_string() });
-    if let Some(address) = metrics {
-        ready["metrics"] = address.to_string().into();
+    for (name, address) in others {
+        if let Some(address) = address {
+            ready[name] = address.to_string().into();
+        }
     }
     ready
 }

@@ -5,6 +5,7 @@ mod gateways;
 mod issuers;
 mod people;
 mod settings;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use gatekey_model::TokenPrefix;
 use ipnet::IpNet;
 
 pub(crate) use settings::{LogFormat, Settings};
+pub(crate) use tls::TlsConfig;
 
 /// The data folder unless another is given.
 pub(crate) const DATA_DIR: &str = "gatekey-data";
@@ -41,6 +43,9 @@ pub(crate) struct Config {
     pub(crate) grpc_addr: SocketAddr,
     pub(crate) http_addr: SocketAddr,
     pub(crate) metrics_addr: Option<SocketAddr>,
+    pub(crate) health_addr: Option<SocketAddr>,
+    /// gRPC and HTTP are in plaintext without.
+    pub(crate) tls: Option<TlsConfig>,
     pub(crate) data_dir: PathBuf,
     pub(crate) store: StoreConfig,
     pub(crate) prefix: TokenPrefix,
