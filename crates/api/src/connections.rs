@@ -1,5 +1,11 @@
 //! Takes connections, and does not let strangers use up the server: there is a bound on how many are
 //! open, a new one has to say something soon, and a lack of file descriptors is waited out and logged.
+//! Where TLS is on, `handshakes` comes next.
+
+mod carrier;
+mod handshakes;
+mod incoming;
+mod peer;
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,12 +14,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::{Stream, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tonic::transport::server::Connected;
+
+use carrier::Carrier;
+
+pub(crate) use incoming::Incoming;
+pub(crate) use peer::Peer;
 
 /// A new connection must send its first bytes within this time.
 const FIRST_WORDS_WITHIN: Duration = Duration::from_secs(10);
@@ -23,16 +33,17 @@ const FIRST_WORDS: usize = 24;
 const BACK_OFF: Duration = Duration::from_millis(250);
 
 /// Takes connections from a listener, so many at once.
-pub(crate) struct Acceptor {
+struct Acceptor {
     listener: TcpListener,
     places: Arc<Semaphore>,
 }
 
 /// A connection, in its place until it is dropped.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    carrier: Carrier,
+    peer: Peer,
     silent: Option<Silent>,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 /// A connection that has not said enough yet.
@@ -42,7 +53,7 @@ struct Silent {
 }
 
 impl Acceptor {
-    pub(crate) fn new(listener: TcpListener, at_once: usize) -> Self {
+    fn new(listener: TcpListener, at_once: usize) -> Self {
         Self { listener, places: Arc::new(Semaphore::new(at_once)) }
     }
 
@@ -58,9 +69,8 @@ impl Acceptor {
                     if let Err(cause) = stream.set_nodelay(true) {
                         tracing::debug!(%cause, "a connection keeps its delay");
                     }
-                    let until = Box::pin(sleep_until(Instant::now() + FIRST_WORDS_WITHIN));
-                    let silent = Some(Silent { heard: 0, until });
-                    return (Connection { stream, silent, _place: place }, address);
+                    let peer = Peer::of(Some(address), None);
+                    return (Connection::new(Carrier::Plain(stream), peer, place), address);
                 }
                 Err(cause) if is_of_the_connection(&cause) => {}
                 Err(cause) => {
@@ -70,14 +80,6 @@ impl Acceptor {
             }
         }
     }
-
-    /// Every connection, for tonic.
-    pub(crate) fn into_stream(self) -> impl Stream<Item = io::Result<Connection>> {
-        stream::unfold(self, |acceptor| async move {
-            let (connection, _) = acceptor.next().await;
-            Some((Ok(connection), acceptor))
-        })
-    }
 }
 
 /// Whether an error of `accept` is about one connection that went away, and not about the server.
@@ -86,24 +88,23 @@ fn is_of_the_connection(cause: &io::Error) -> bool {
     matches!(cause.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-impl axum::serve::Listener for Acceptor {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        self.next().await
+impl Connection {
+    /// One that has said nothing yet.
+    fn new(carrier: Carrier, peer: Peer, place: OwnedSemaphorePermit) -> Self {
+        let until = Box::pin(sleep_until(Instant::now() + FIRST_WORDS_WITHIN));
+        Self { carrier, peer, silent: Some(Silent { heard: 0, until }), place }
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    pub(crate) const fn peer(&self) -> &Peer {
+        &self.peer
     }
 }
 
 impl Connected for Connection {
-    type ConnectInfo = <TcpStream as Connected>::ConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
 }
 
@@ -115,7 +116,7 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        let read = Pin::new(&mut this.carrier).poll_read(context, buffer);
         let Some(silent) = &mut this.silent else { return read };
         match read {
             Poll::Ready(result) => {
@@ -139,15 +140,15 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        Pin::new(&mut self.carrier).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut self.carrier).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(&mut self.carrier).poll_shutdown(context)
     }
 
     fn poll_write_vectored(
@@ -155,11 +156,11 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        Pin::new(&mut self.carrier).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.carrier.is_write_vectored()
     }
 }
 
@@ -167,6 +168,7 @@ impl AsyncWrite for Connection {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     async fn acceptor(at_once: usize) -> (Acceptor, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

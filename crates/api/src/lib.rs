@@ -16,8 +16,10 @@ mod loopback;
 mod page_token;
 mod readiness;
 mod rest;
+mod tls;
 
 pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksAccess, JwksSource, KnownKey};
 pub use error::{ApiError, DOMAIN, FieldError};
 pub use gateway::Gateways;
 pub use readiness::{Phase, Readiness};
+pub use tls::{NotASpiffeId, SpiffeId, Tls, TlsFiles, TlsMaterial, TlsProblem, TlsSettings, TlsVersion};

@@ -22,7 +22,15 @@ pub struct Client {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr, jwt: Option<&str>) -> Self {
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address is a URI");
+        Self::over(Endpoint::from_shared(format!("http://{address}")).expect("an address is a URI"), jwt)
+    }
+
+    /// By this endpoint, as with TLS.
+    ///
+    /// # Panics
+    /// If the JWT is none.
+    #[must_use]
+    pub fn over(endpoint: Endpoint, jwt: Option<&str>) -> Self {
         let authorization = jwt.map(|jwt| format!("Bearer {jwt}").parse().expect("a JWT is ASCII"));
         Self { channel: endpoint.connect_lazy(), endpoint, authorization }
     }

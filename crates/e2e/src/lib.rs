@@ -1,5 +1,6 @@
 //! What the black-box tests share: the real server as a process, its clients, databases and issuers.
 
+mod authority;
 mod begun;
 mod binary;
 mod client;
@@ -16,6 +17,7 @@ mod proxy;
 mod raw;
 mod server;
 
+pub use authority::{Leaf, TestAuthority};
 pub use begun::Begun;
 pub use binary::{gatekey, logs, root, transcribe_grpc, transcribe_http};
 pub use client::{Client, reason, violations};

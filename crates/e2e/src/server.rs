@@ -36,6 +36,8 @@ pub struct Server {
     pub http: SocketAddr,
     /// Where it serves figures, if it was told to.
     pub metrics: Option<SocketAddr>,
+    /// Where it serves health alone, if it was told to.
+    pub health: Option<SocketAddr>,
     log: PathBuf,
 }
 
@@ -103,7 +105,7 @@ impl Start {
     pub(crate) fn try_start(&self) -> Result<Server, String> {
         let (child, log, first_line) = self.spawn();
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        Server { grpc: nowhere, http: nowhere, metrics: None, child, log }.once_it_listens(&first_line)
+        Server { grpc: nowhere, http: nowhere, metrics: None, health: None, child, log }.once_it_listens(&first_line)
     }
 
     /// Starts it and waits for nothing: where it listens is chosen here.
@@ -118,7 +120,7 @@ impl Start {
         let addresses = [grpc.to_string(), http.to_string()];
         let start = self.clone().args(["--grpc-addr", &addresses[0], "--http-addr", &addresses[1]]);
         let (child, log, first_line) = start.spawn();
-        Begun::new(Server { grpc, http, metrics: None, child, log }, first_line)
+        Begun::new(Server { grpc, http, metrics: None, health: None, child, log }, first_line)
     }
 
     /// The process, its log, and the first line that it says.
@@ -179,6 +181,7 @@ impl Server {
         self.grpc = address("grpc").expect("it serves gRPC");
         self.http = address("http").expect("it serves HTTP");
         self.metrics = address("metrics");
+        self.health = address("health");
         Ok(self)
     }
 

@@ -11,6 +11,7 @@ use crate::config::Settings;
 pub(crate) use operator::{
     Backup, Doctor, Export, Record, Replay, Restored, Revocations, RevocationsCommand, Revoke,
 };
+use crate::trust::Trust;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -184,11 +185,13 @@ pub(crate) struct Health {
     /// How long to wait for an answer, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) timeout: u32,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Canary {
-    /// A server, as in http://HOST:PORT; may be given several times. In the environment, with commas in between.
+    /// A server, as in http://HOST:PORT, or https with --ca-file; may be given several times. In the environment, with commas in between.
     #[arg(
         long = "endpoint",
         value_name = "URL",
@@ -207,6 +210,8 @@ pub(crate) struct Canary {
     /// End after so many rounds.
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
 }
 
 #[cfg(test)]

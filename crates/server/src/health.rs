@@ -14,7 +14,7 @@ use crate::config::{ConfigError, GRPC_ADDR, Settings};
 use crate::{Failure, say};
 
 pub(crate) async fn run(request: &Health) -> Result<(), Failure> {
-    let Health { grpc_addr, config, service, timeout } = request;
+    let Health { grpc_addr, config, service, timeout, trust } = request;
     let address = match grpc_addr {
         Some(given) => checked(given)
             .ok_or_else(|| ConfigError::one(format!("--grpc-addr: {given:?} must be HOST:PORT")))?,
@@ -25,11 +25,18 @@ pub(crate) async fn run(request: &Health) -> Result<(), Failure> {
     };
     let asked = format!("the server at {address}");
     let timeout = Duration::from_secs((*timeout).into());
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+    let tls = trust.config().map_err(ConfigError::all)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
         .map_err(|cause| Failure::run(&asked, cause))?
         .connect_timeout(timeout)
         .timeout(timeout);
-    let channel = endpoint.connect().await.map_err(|_| Failure::run(&asked, "can't be reached"))?;
+    let endpoint = match tls {
+        Some(tls) => endpoint.tls_config(tls).map_err(|cause| Failure::caused("--ca-file", &cause))?,
+        None => endpoint,
+    };
+    let channel = endpoint.connect().await;
+    let channel = channel.map_err(|cause| Failure::caused(&format!("{asked} can't be reached"), &cause))?;
     let check = HealthCheckRequest { service: service.clone() };
     let answer = HealthClient::new(channel).check(check).await;
     let status = answer.map_err(|status| Failure::run(&asked, status.message()))?.get_ref().status();

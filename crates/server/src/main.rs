@@ -2,6 +2,7 @@
 //! (0: well, 1: it failed, 2: it was asked for something that can't be).
 
 mod canary;
+mod certificates;
 mod cli;
 mod config;
 mod dev_key;
@@ -9,6 +10,7 @@ mod dev_token;
 mod doctor;
 mod ending;
 mod health;
+mod health_port;
 mod metrics;
 mod migrate;
 mod operator;
@@ -20,6 +22,7 @@ mod store;
 mod synchronous;
 mod supervisor;
 mod telemetry;
+mod trust;
 mod welcome;
 
 use std::io::{self, Write};

@@ -92,6 +92,19 @@ fn describe() {
         "gatekey_gateway_decisions_total",
         "Decisions for gateways by who asked and by what was said."
     );
+    describe_gauge!(
+        "gatekey_tls_certificate_begins_timestamp_seconds",
+        "From when on the server's certificate is valid: seconds since 1970."
+    );
+    describe_gauge!(
+        "gatekey_tls_certificate_expires_timestamp_seconds",
+        "When the server's certificate, or one of its chain, expires: seconds since 1970."
+    );
+    describe_counter!(
+        "gatekey_tls_reload_failures_total",
+        "Looks at the files of TLS that found them bad: those before stay in force."
+    );
+    describe_counter!("gatekey_tls_handshakes_total", "TLS handshakes by what became of them.");
     describe_counter!("grpc_server_started_total", "Calls that have begun.");
     describe_counter!("grpc_server_handled_total", "Calls that have ended, by their code.");
     describe_histogram!("grpc_server_handling_seconds", "How long calls took.");

@@ -15,11 +15,12 @@ use tracing::{debug, error, info, warn};
 use crate::config::{Config, Mode, Settings};
 use crate::dev_key::{DevCaller, DevKey};
 use crate::ending::Ending;
+use crate::health_port::HealthPort;
 use crate::metrics::{Recorder, Scrapes};
 use crate::servers::Servers;
 use crate::signals::Signals;
 use crate::store::LateStore;
-use crate::{Failure, metrics, starting, supervisor, telemetry, welcome};
+use crate::{Failure, certificates, metrics, starting, supervisor, telemetry, welcome};
 
 /// How often the lease is looked at, for whether calls should be sent here.
 const LEASE_PROBE_INTERVAL: Duration = Duration::from_millis(250);
@@ -31,6 +32,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     telemetry::start(&config)?;
     let recorder = Recorder::install(&config)?;
     let mut signals = Signals::listen()?;
+    let tls = certificates::start(&config)?;
     let dev_key = dev_key(&config)?;
     let store = LateStore::default();
     let revocations = Revocations::start(store.shared(), Arc::new(SystemClock), config.lease)
@@ -43,6 +45,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let (grpc_addr, http_addr) = (local_addr(&grpc_listener)?, local_addr(&http_listener)?);
     let scrapes =
         metrics::listen(recorder, &config, revocations.clone(), readiness.clone(), store.clone()).await?;
+    let health = HealthPort::open(&config, readiness.clone()).await?;
     let http_router = http::router(http::Surface {
         tokens: surface.tokens.clone(),
         authenticator: Arc::clone(&surface.authenticator),
@@ -52,7 +55,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
         development: dev_key.clone().map(|key| sign_in(key, http_addr.port())),
     });
     let grpc = (grpc_listener, grpc::routes(surface));
-    let mut servers = Servers::start(grpc, config.life.connection_age, (http_listener, http_router));
+    let mut servers = Servers::start(grpc, config.life.connection_age, (http_listener, http_router), tls);
     debug!(grpc = %grpc_addr, http = %http_addr, "bound");
 
     let leased = tokio::select! {
@@ -74,7 +77,11 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     if let Some(key) = &dev_key {
         welcome(&config, key, (grpc_addr, http_addr))?;
     }
-    let ready = listening(grpc_addr, http_addr, scrapes.as_ref().map(Scrapes::addr));
+    let ready = listening(
+        grpc_addr,
+        http_addr,
+        [("metrics", scrapes.as_ref().map(Scrapes::addr)), ("health", health.as_ref().map(HealthPort::addr))],
+    );
     if let Err(cause) = writeln!(std::io::stdout(), "{ready}") {
         warn!(%cause, "standard output is closed: nobody is told the addresses there");
     }
@@ -92,7 +99,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     Ending { readiness, servers, revocations: revocations.clone(), life, lease }.run(&mut signals).await;
     probe.abort();
     // To the very end: what happens while it drains is a figure too.
-    drop(scrapes);
+    drop((scrapes, health));
     revocations.stop();
     store.close().await;
     info!("ended");
@@ -101,7 +108,12 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
 
 /// Tells a person what to do with a server in development mode.
 fn welcome(config: &Config, key: &DevKey, (grpc, http): (SocketAddr, SocketAddr)) -> Result<(), Failure> {
-    let addresses = welcome::Addresses { grpc, http, base_path: config.http.base_path.as_str() };
+    let addresses = welcome::Addresses {
+        grpc,
+        http,
+        base_path: config.http.base_path.as_str(),
+        certificate: config.tls.as_ref().map(|tls| tls.settings.files.certificate.as_path()),
+    };
     let message = welcome::message(&addresses, &config.data_dir, &welcome_jwt(key)?);
     if let Err(cause) = writeln!(std::io::stderr(), "{message}") {
         debug!(%cause, "standard error is closed: nobody is welcomed");
@@ -110,10 +122,16 @@ fn welcome(config: &Config, key: &DevKey, (grpc, http): (SocketAddr, SocketAddr)
 }
 
 /// What is said on standard output, for programs that wait for it.
-fn listening(grpc: SocketAddr, http: SocketAddr, metrics: Option<SocketAddr>) -> serde_json::Value {
+fn listening(
+    grpc: SocketAddr,
+    http: SocketAddr,
+    others: [(&str, Option<SocketAddr>); 2],
+) -> serde_json::Value {
     let mut ready = json!({ "event": "listening", "grpc": grpc.to_string(), "http": http.to_string() });
-    if let Some(address) = metrics {
-        ready["metrics"] = address.to_string().into();
+    for (name, address) in others {
+        if let Some(address) = address {
+            ready[name] = address.to_string().into();
+        }
     }
     ready
 }

@@ -1,9 +1,10 @@
-//! Who calls: from the `authorization` header of a call to a [`Caller`].
+//! Who calls: from the `authorization` header of a call, or else the certificate of its connection, to a [`Caller`].
 //!
-//! Callers prove themselves with a JWT of a configured issuer, never with an API token.
+//! Callers prove themselves with a JWT of a configured issuer or a client certificate, never with an API token.
 
 pub(crate) mod bearer;
 mod cache;
+mod certificate;
 mod claims;
 mod examine;
 mod issuer;

@@ -67,7 +67,7 @@ pub(crate) fn known_paths(base: &str) -> impl Iterator<Item = String> {
 
 /// The page, for developers. Everybody else gets none of it.
 async fn page(State(console): Context, request: Request) -> Response {
-    match console.doorkeeper.caller(request.headers()).await {
+    match console.doorkeeper.caller(request.headers(), request.extensions()).await {
         Ok(caller) if caller.roles.has(Role::Developer) => console.documents.page(request.headers()),
         Ok(_) => console.sent_home(),
         Err(error) => console.not_known(&error),

@@ -1,16 +1,16 @@
-//! Who may ask: a gateway proves itself by the address that it connects from, or by the JWT of a verifier. Never by the
-//! `authorization` that it forwards, which is its client's.
+//! Who may ask: a gateway proves itself by the address that it connects from, by the JWT of a verifier, or by the certificate of
+//! its connection. Never by the `authorization` that it forwards, which is its client's.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use gatekey_core::{Caller, Role};
 use gatekey_model::Timestamp;
 use gatekey_proto::v1::ErrorReason;
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderMap, HeaderName, Uri, header};
 use ipnet::IpNet;
 
 use crate::auth::{bearer, refusals};
+use crate::connections::Peer;
 use crate::{ApiError, Authenticator, loopback};
 
 /// In which a gateway sends its own credentials over HTTP.
@@ -26,22 +26,11 @@ pub struct Gateways {
     only_local: bool,
 }
 
-/// Where a connection comes from, if it is known.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) Option<IpAddr>);
-
 /// The gateway that asks, or why whoever asks is none. It is found out, and a refusal logged, before the question is looked at.
 type Proof = Result<Arc<Caller>, ApiError>;
 
-impl Peer {
-    /// As IPv4, where an address of IPv6 stands for one.
-    pub(crate) fn of(address: Option<SocketAddr>) -> Self {
-        Self(address.map(|address| address.ip().to_canonical()))
-    }
-}
-
 impl Gateways {
-    /// Whoever connects from these networks is a gateway, and so is who proves to be a verifier.
+    /// Whoever connects from these networks is a gateway, and so is who proves to be one or a verifier.
     #[must_use]
     pub fn new(authenticator: Arc<Authenticator>, peers: &[IpNet], only_local: bool) -> Self {
         let by_address = Caller {
@@ -55,35 +44,40 @@ impl Gateways {
     }
 
     /// The gateway, if it is one by its address.
-    fn peer(&self, Peer(address): Peer) -> Option<Arc<Caller>> {
+    fn peer(&self, peer: &Peer) -> Option<Arc<Caller>> {
         let is_one =
-            address.is_some_and(|address| self.peers.iter().any(|network| network.contains(&address)));
+            peer.address.is_some_and(|address| self.peers.iter().any(|network| network.contains(&address)));
         is_one.then(|| Arc::clone(&self.by_address))
     }
 
     /// The proof, if it takes no waiting.
-    pub(crate) fn known(&self, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Option<Proof> {
+    pub(crate) fn known(&self, peer: &Peer, uri: &Uri, headers: &HeaderMap) -> Option<Proof> {
         if let Some(caller) = self.peer(peer) {
             return Some(Ok(caller));
         }
         if headers.contains_key(AUTHORIZATION) {
             return None;
         }
-        let caller = self.authenticator.known(headers)?;
-        Some(self.local(uri, headers).and_then(|()| verifier(caller)).inspect_err(refusals::log))
+        let proof = match self.authenticator.known(headers) {
+            Some(caller) => Ok(caller),
+            None if headers.contains_key(header::AUTHORIZATION) => return None,
+            None => self.authenticator.gateway_by_certificate(peer)?,
+        };
+        let proof = self.local(uri, headers).and(proof).and_then(verifier);
+        Some(proof.inspect_err(refusals::log))
     }
 
     /// Over gRPC, where what a gateway forwards is in the message and `authorization` is its own.
-    pub(crate) async fn over_grpc(&self, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Proof {
+    pub(crate) async fn over_grpc(&self, peer: &Peer, uri: &Uri, headers: &HeaderMap) -> Proof {
         self.proof(peer, uri, headers, true).await
     }
 
     /// Over HTTP, where `authorization` is the client's.
-    pub(crate) async fn over_http(&self, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Proof {
+    pub(crate) async fn over_http(&self, peer: &Peer, uri: &Uri, headers: &HeaderMap) -> Proof {
         self.proof(peer, uri, headers, false).await
     }
 
-    async fn proof(&self, peer: Peer, uri: &Uri, headers: &HeaderMap, own: bool) -> Proof {
+    async fn proof(&self, peer: &Peer, uri: &Uri, headers: &HeaderMap, own: bool) -> Proof {
         if let Some(caller) = self.peer(peer) {
             return Ok(caller);
         }
@@ -91,8 +85,14 @@ impl Gateways {
             self.local(uri, headers)?;
             let caller = match bearer::forwarded(headers, &AUTHORIZATION)? {
                 Some(jwt) => self.authenticator.caller_by(jwt).await?,
-                None if own => self.authenticator.caller(headers).await?,
-                None => return Err(ApiError::new(ErrorReason::CredentialsMissing)),
+                // Whoever sends a JWT means to be known by it.
+                None if own && headers.contains_key(header::AUTHORIZATION) => {
+                    self.authenticator.caller(headers).await?
+                }
+                None => match self.authenticator.gateway_by_certificate(peer) {
+                    Some(proof) => proof?,
+                    None => return Err(ApiError::new(ErrorReason::CredentialsMissing)),
+                },
             };
             verifier(caller)
         };

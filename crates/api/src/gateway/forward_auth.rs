@@ -13,8 +13,9 @@ use gatekey_model::Token;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, header};
 
-use super::{Gateways, NOT_A_GATEWAY, Peer, answer, count, count_as, identity};
+use super::{Gateways, NOT_A_GATEWAY, answer, count, count_as, identity};
 use crate::call_id::CallId;
+use crate::connections::Peer;
 use crate::convert;
 
 /// Where it is served.
@@ -48,9 +49,10 @@ async fn ask(State(forward_auth): State<ForwardAuth>, request: Request) -> Respo
 
 async fn decide(forward_auth: &ForwardAuth, request: &Parts) -> Result<Arc<Token>, Refusal> {
     let ForwardAuth { tokens, gateways, type_header } = forward_auth;
-    let peer = request.extensions.get::<ConnectInfo<Peer>>().map_or(Peer(None), |ConnectInfo(peer)| *peer);
+    let peer = request.extensions.get::<ConnectInfo<Peer>>();
+    let peer = peer.map(|ConnectInfo(peer)| peer.clone()).unwrap_or_default();
     // Nothing of the request is believed before: not even which rule it is about.
-    let proof = gateways.over_http(peer, &request.uri, &request.headers).await;
+    let proof = gateways.over_http(&peer, &request.uri, &request.headers).await;
     let caller = proof.map_err(|_| {
         count_as(ASKER, NOT_A_GATEWAY);
         Refusal::Unverifiable

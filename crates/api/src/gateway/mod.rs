@@ -19,7 +19,6 @@ use crate::ApiError;
 use crate::auth::refusals;
 
 pub use askers::Gateways;
-pub(crate) use askers::Peer;
 pub(crate) use question::{Mandate, NoRule, Question};
 
 /// Gateways wait for a second as a rule, and make something of their own of what comes later.

@@ -13,14 +13,15 @@ use axum::response::Response;
 use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, TryFutureExt};
 use gatekey_core::Caller;
-use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
 use super::figures::Figures;
 use super::{authenticate, authorization, complete, deadline, public_streams};
+use crate::auth::refusals;
 use crate::call_id::{Identified, KnownPaths};
-use crate::gateway::Peer;
+use crate::connections::Peer;
+use crate::tls::ClientCertificate;
 use crate::{ApiError, Authenticator, Gateways, Readiness, loopback};
 
 /// What it takes to let a call in.
@@ -45,6 +46,10 @@ pub(super) struct Behind<S> {
     door: Arc<Door>,
     inner: S,
 }
+
+/// The certificate that a caller was proven by, where it was one.
+#[derive(Clone)]
+pub(super) struct ProvenBy(pub(super) Arc<ClientCertificate>);
 
 /// What becomes of a call before anything is waited for.
 enum Admission {
@@ -124,7 +129,7 @@ impl Door {
     fn admit(&self, request: &mut Request) -> Admission {
         if is_question(request) {
             // A gateway proves itself in its own ways, and is told in its own words if it does not.
-            return match self.gateways.known(peer(request), request.uri(), request.headers()) {
+            return match self.gateways.known(&peer(request), request.uri(), request.headers()) {
                 None => Admission::Unknown,
                 Some(Err(error)) => Admission::Refused(authorization::refused(error)),
                 Some(Ok(gateway)) => {
@@ -142,6 +147,20 @@ impl Door {
             public_streams::end_on_drain(&self.readiness, request);
             return Admission::Admitted;
         }
+        let peer = request.extensions().get::<Peer>();
+        if let Some(proof) = self.authenticator.by_certificate(peer, request.headers()) {
+            let certificate = peer.and_then(|peer| peer.certificate.clone());
+            return match proof.inspect_err(refusals::log) {
+                Ok(caller) => {
+                    if let Some(certificate) = certificate {
+                        request.extensions_mut().insert(ProvenBy(certificate));
+                    }
+                    request.extensions_mut().insert(caller);
+                    Admission::Admitted
+                }
+                Err(error) => Admission::Refused(error.into_status().into_http()),
+            };
+        }
         match self.authenticator.known(request.headers()) {
             Some(caller) => {
                 request.extensions_mut().insert(caller);
@@ -158,7 +177,7 @@ fn is_question(request: &Request) -> bool {
 }
 
 fn peer(request: &Request) -> Peer {
-    Peer::of(request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr))
+    request.extensions().get().cloned().unwrap_or_default()
 }
 
 /// Finds out who calls before the call is let in.
@@ -167,7 +186,7 @@ where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
     if is_question(&request) {
-        return match door.gateways.over_grpc(peer(&request), request.uri(), request.headers()).await {
+        return match door.gateways.over_grpc(&peer(&request), request.uri(), request.headers()).await {
             Ok(gateway) => {
                 request.extensions_mut().insert(gateway);
                 inner.call(request).await

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use gatekey_core::{Call, Caller, Error as CoreError, Revocations, Tokens};
 use gatekey_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
-use gatekey_proto::health::health_server::HealthServer;
+use gatekey_proto::health::health_server::{Health, HealthServer};
 use gatekey_proto::v1::ErrorReason;
 use gatekey_proto::v1::revocation_service_server::RevocationServiceServer;
 use gatekey_proto::v1::token_service_server::TokenServiceServer;
@@ -33,7 +33,8 @@ use deadline::Deadline;
 use door::{Door, DoorLayer};
 
 use crate::call_id::{CallId, KnownPaths};
-use crate::connections::Acceptor;
+use crate::connections::Incoming;
+use crate::tls::{Protocol, Tls};
 use crate::{ApiError, Authenticator, Gateways, Readiness};
 
 pub use authenticate::is_public;
@@ -110,9 +111,7 @@ pub fn routes(surface: Surface) -> Routes {
             RevocationServiceServer::new(revocation_service::RevocationApi::new(revocations, connection_age))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
         )
-        .add_service(
-            HealthServer::new(health::HealthApi::new(readiness)).max_decoding_message_size(MAX_MESSAGE_BYTES),
-        )
+        .add_service(health(readiness))
         .add_service(reflection().build_v1().expect(decodes))
         // Python's client speaks only this one.
         .add_service(reflection().build_v1alpha().expect(decodes));
@@ -130,6 +129,11 @@ pub fn routes(surface: Surface) -> Routes {
     Routes::from(services.routes().into_axum_router().layer(DoorLayer(door)))
 }
 
+/// The health service, which the port for probes has too.
+pub(crate) fn health(readiness: Readiness) -> HealthServer<impl Health> {
+    HealthServer::new(health::HealthApi::new(readiness)).max_decoding_message_size(MAX_MESSAGE_BYTES)
+}
+
 /// The paths of every method in the contract.
 fn paths(set: &FileDescriptorSet) -> KnownPaths {
     let mut paths = Vec::new();
@@ -144,17 +148,19 @@ fn paths(set: &FileDescriptorSet) -> KnownPaths {
     paths.into_iter().collect()
 }
 
-/// Serves the routes until `stop` resolves and what runs then is finished. Connections grow as old as the routes'
-/// surface says: give it here once more.
+/// Serves the routes, by TLS if there is some, until `stop` resolves and what runs then is finished. Connections grow as old as
+/// the routes' surface says: give it here once more.
 ///
 /// # Errors
 /// If the listener fails.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     routes: Routes,
     connection_age: Duration,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
+    let incoming = Incoming::new(listener, MAX_CONNECTIONS, tls, Protocol::Grpc);
     tonic::transport::Server::builder()
         .max_connection_age(jittered(connection_age))
         .max_connection_age_grace(CONNECTION_AGE_GRACE)
@@ -163,7 +169,7 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(Acceptor::new(listener, MAX_CONNECTIONS).into_stream(), stop)
+        .serve_with_incoming_shutdown(incoming.into_stream(), stop)
         .await
 }
 

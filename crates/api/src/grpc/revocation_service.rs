@@ -4,8 +4,9 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use gatekey_core::{Clock, Revocations, Session, SystemClock};
 use gatekey_lease::Down;
 use gatekey_model::Timestamp;
@@ -16,6 +17,7 @@ use tokio::time::{Sleep, sleep};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::debug;
 
+use super::door::ProvenBy;
 use super::{open, refuse};
 use crate::{ApiError, convert};
 
@@ -43,6 +45,7 @@ impl RevocationService for RevocationApi {
         &self,
         request: Request<Streaming<v1::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let proof = request.extensions().get::<ProvenBy>().cloned();
         let (call, holder) = open(request)?;
         call.require_verifier().map_err(refuse)?;
         let watch = Watch {
@@ -50,7 +53,7 @@ impl RevocationService for RevocationApi {
             holder,
             first: true,
             ages: Some(Box::pin(sleep(shortened(self.age)))),
-            ends: Box::pin(sleep(life(call.caller.expires))),
+            ends: end(proof, call.caller.expires),
         };
         Ok(Response::new(stream::unfold(Some(watch), next).boxed()))
     }
@@ -63,8 +66,18 @@ struct Watch {
     first: bool,
     /// When the holder is asked to go on elsewhere; once.
     ages: Option<Pin<Box<Sleep>>>,
-    /// When the caller's credentials expire.
-    ends: Pin<Box<Sleep>>,
+    /// When the caller's credentials hold no longer, and why.
+    ends: BoxFuture<'static, ApiError>,
+}
+
+/// A certificate may also lose its authority before it expires.
+fn end(proof: Option<ProvenBy>, expires: Timestamp) -> BoxFuture<'static, ApiError> {
+    match proof {
+        Some(ProvenBy(certificate)) => certificate.lost().boxed(),
+        None => sleep(life(expires))
+            .map(|()| ApiError::new(ErrorReason::CredentialsInvalid).because("they have expired"))
+            .boxed(),
+    }
 }
 
 fn life(expires: Timestamp) -> Duration {
@@ -94,7 +107,7 @@ async fn next(watch: Option<Watch>) -> Option<(Result<v1::WatchResponse, Status>
         // fill its own queue.
         let event = tokio::select! {
             biased;
-            () = watch.ends.as_mut() => Event::Expired,
+            why = &mut watch.ends => Event::Over(why),
             () = aged(&mut watch.ages) => {
                 watch.ages = None;
                 watch.session.dismiss();
@@ -104,10 +117,7 @@ async fn next(watch: Option<Watch>) -> Option<(Result<v1::WatchResponse, Status>
             heard = watch.holder.next() => Event::Heard(heard),
         };
         match event {
-            Event::Expired => {
-                let expired = ApiError::new(ErrorReason::CredentialsInvalid).because("they have expired");
-                return Some((Err(expired.into_status()), None));
-            }
+            Event::Over(why) => return Some((Err(why.into_status()), None)),
             Event::Say(message) => {
                 return message.map(|message| (Ok(convert::watch_response(message)), Some(watch)));
             }
@@ -130,7 +140,7 @@ async fn next(watch: Option<Watch>) -> Option<(Result<v1::WatchResponse, Status>
 }
 
 enum Event {
-    Expired,
+    Over(ApiError),
     Say(Option<Down>),
     Heard(Option<Result<v1::WatchRequest, Status>>),
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use gatekey_core::{Call, Caller};
@@ -18,6 +18,7 @@ use super::sign_in::DevelopmentSignIn;
 use super::{Settings, probes};
 use crate::auth::{bearer, refusals};
 use crate::call_id::{CallId, Identified, KnownPaths};
+use crate::connections::Peer;
 use crate::gateway::forward_auth;
 use crate::{ApiError, Authenticator, console, rest};
 
@@ -39,12 +40,16 @@ impl Doorkeeper {
     }
 
     /// Who calls: by the configured header, else by `authorization`, else, in development mode, by the cookie of the
-    /// sign-in page.
-    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, ApiError> {
-        self.find(headers).await.inspect_err(refusals::log)
+    /// sign-in page, else by the certificate of the connection.
+    pub(crate) async fn caller(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Arc<Caller>, ApiError> {
+        self.find(headers, extensions).await.inspect_err(refusals::log)
     }
 
-    async fn find(&self, headers: &HeaderMap) -> Result<Arc<Caller>, ApiError> {
+    async fn find(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Arc<Caller>, ApiError> {
         if let Some(name) = &self.jwt_header
             && let Some(jwt) = bearer::forwarded(headers, name)?
         {
@@ -56,12 +61,18 @@ impl Doorkeeper {
         {
             return self.authenticator.caller_by(jwt).await;
         }
-        self.authenticator.caller(headers).await
+        // Where something in front says who is signed in, its own certificate must not speak for those who are not.
+        let peer = extensions.get::<ConnectInfo<Peer>>().filter(|_| self.jwt_header.is_none());
+        let peer = peer.map(|ConnectInfo(peer)| peer);
+        match self.authenticator.by_certificate(peer, headers) {
+            Some(proof) => proof,
+            None => self.authenticator.caller(headers).await,
+        }
     }
 
     /// The call of a request: who calls, and by which id.
     pub(crate) async fn call(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Call, ApiError> {
-        let caller = self.caller(headers).await?;
+        let caller = self.caller(headers, extensions).await?;
         let Some(CallId(id)) = extensions.get().cloned() else {
             tracing::error!("a call reached its handler without an id");
             return Err(ApiError::new(ErrorReason::Internal));

@@ -4,6 +4,7 @@ mod base_path;
 mod cross_site;
 mod door;
 mod error;
+mod health_port;
 mod probes;
 mod sign_in;
 
@@ -17,14 +18,16 @@ use gatekey_core::Tokens;
 use http::{HeaderName, HeaderValue};
 use tokio::net::TcpListener;
 
-use crate::connections::Acceptor;
-use crate::gateway::{Peer, forward_auth};
+use crate::connections::{Incoming, Peer};
+use crate::gateway::forward_auth;
+use crate::tls::{Protocol, Tls};
 use crate::{Authenticator, Gateways, Readiness, console, rest};
 
 pub use base_path::BasePath;
 pub(crate) use cross_site::CrossSite;
 pub(crate) use door::Doorkeeper;
 pub(crate) use error::JsonError;
+pub use health_port::serve_health;
 pub use sign_in::{DevelopmentSignIn, Sign};
 
 /// People, probes and gateways need few.
@@ -89,23 +92,25 @@ pub fn router(surface: Surface) -> Router {
     door::around(router.merge(forward_auth), base)
 }
 
-impl Connected<IncomingStream<'_, Acceptor>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Acceptor>) -> Self {
-        Self::of(Some(*stream.remote_addr()))
+impl Connected<IncomingStream<'_, Incoming>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Incoming>) -> Self {
+        stream.io().peer().clone()
     }
 }
 
-/// Serves the routes until `stop` resolves and what runs then is finished.
+/// Serves the routes, by TLS if there is some, until `stop` resolves and what runs then is finished.
 ///
 /// # Errors
 /// If the listener fails.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let service = router.into_make_service_with_connect_info::<Peer>();
-    axum::serve(Acceptor::new(listener, MAX_CONNECTIONS), service).with_graceful_shutdown(stop).await
+    let incoming = Incoming::new(listener, MAX_CONNECTIONS, tls, Protocol::Http);
+    axum::serve(incoming, service).with_graceful_shutdown(stop).await
 }
 
 /// Serves figures until it is dropped, in development mode to local callers only.
@@ -120,5 +125,5 @@ pub async fn serve_figures(
     if only_local {
         router = router.layer(from_fn(crate::loopback::only_local));
     }
-    axum::serve(Acceptor::new(listener, MAX_SCRAPERS), router).await
+    axum::serve(Incoming::plain(listener, MAX_SCRAPERS), router).await
 }

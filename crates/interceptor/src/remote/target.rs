@@ -15,7 +15,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint as Transport};
 
 #[cfg(feature = "tls")]
-use super::tls::{Material, Tls};
+use super::tls::{Followed, Material, Tls};
 use super::{CredentialError, Credentials, Endpoint, Names};
 use crate::shared::Shared;
 
@@ -34,7 +34,7 @@ pub(crate) struct Remote {
     credentials: Credentials,
     names: Names,
     #[cfg(feature = "tls")]
-    tls: Option<Tls>,
+    tls: Followed,
     targets: watch::Sender<Arc<[Arc<Target>]>>,
     resolved: Mutex<Option<Moment>>,
 }
@@ -69,7 +69,7 @@ impl Remote {
             credentials,
             names,
             #[cfg(feature = "tls")]
-            tls,
+            tls: Followed::new(tls),
             targets: watch::Sender::new(Arc::new([])),
             resolved: Mutex::new(None),
         }
@@ -123,11 +123,14 @@ impl Remote {
         let before = Arc::clone(&self.targets.borrow());
         let now = shared.clock.moment();
         #[cfg(feature = "tls")]
-        let material = match self.tls.as_ref().map(Tls::read).transpose() {
-            Ok(material) => material.map(Arc::new),
-            Err(problem) => {
-                shared.trouble(&problem.to_string());
-                return before;
+        let material = {
+            let known = before.first().and_then(|target| target.made_of.material.clone());
+            match self.tls.material(known, |problem| shared.trouble(problem)) {
+                Ok(material) => material,
+                Err(problem) => {
+                    shared.trouble(&problem);
+                    return before;
+                }
             }
         };
         let mut targets: Vec<Arc<Target>> = Vec::new();
@@ -175,10 +178,7 @@ impl Remote {
     /// Whether the certificates have changed since these were made.
     #[cfg(feature = "tls")]
     pub(super) fn rotated(&self, targets: &[Arc<Target>]) -> bool {
-        // What can't be read now is told when it is needed.
-        let material = self.tls.as_ref().and_then(|tls| tls.read().ok());
-        material
-            .is_some_and(|new| targets.iter().any(|target| target.made_of.material.as_deref() != Some(&new)))
+        targets.iter().any(|target| self.tls.have_changed(target.made_of.material.as_deref()))
     }
 
     #[cfg(not(feature = "tls"))]

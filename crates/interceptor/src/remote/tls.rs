@@ -3,8 +3,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint as Transport, Identity};
 
 /// How `https` endpoints are spoken to. Without it, by the system's authorities and without a client certificate.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +29,7 @@ pub(super) struct Material {
 /// A file that can't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {cause}", path.display())]
-pub(crate) struct Unreadable {
+pub(super) struct Unreadable {
     path: PathBuf,
     cause: std::io::Error,
 }
@@ -68,9 +71,59 @@ impl Tls {
         })
     }
 
-    /// Whether all files are there.
-    pub(crate) fn check(&self) -> Result<(), Unreadable> {
-        self.read().map(drop)
+    /// Whether all files are there and go together.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.read().map_err(|problem| problem.to_string())?.check()
+    }
+}
+
+/// The files as they are followed.
+pub(super) struct Followed {
+    tls: Option<Tls>,
+    /// What was read last and can't be used: it is told once, and not tried again.
+    rejected: Mutex<Option<Material>>,
+}
+
+impl Followed {
+    pub(super) fn new(tls: Option<Tls>) -> Self {
+        Self { tls, rejected: Mutex::new(None) }
+    }
+
+    /// What connections are to be made with: what the files hold, or what they held before if that can't be used, as in the middle
+    /// of a rotation. Without either, what is wrong.
+    pub(super) fn material(
+        &self,
+        before: Option<Arc<Material>>,
+        tell: impl FnOnce(&str),
+    ) -> Result<Option<Arc<Material>>, String> {
+        let Some(tls) = &self.tls else { return Ok(None) };
+        let read = tls.read().map_err(|problem| (problem.to_string(), None));
+        let usable = read.and_then(|material| match material.check() {
+            Ok(()) => Ok(material),
+            Err(problem) => Err((problem, Some(material))),
+        });
+        let (outcome, rejected) = match usable {
+            Ok(material) => (Ok(Some(Arc::new(material))), None),
+            Err((problem, rejected)) => match before {
+                Some(before) => {
+                    tell(&problem);
+                    (Ok(Some(before)), rejected)
+                }
+                None => (Err(problem), rejected),
+            },
+        };
+        *self.rejected.lock().expect("nothing under this lock panics") = rejected;
+        outcome
+    }
+
+    /// Whether the files hold something else than this that was not rejected.
+    pub(super) fn have_changed(&self, material: Option<&Material>) -> bool {
+        // What can't be read now is told when it is needed.
+        let read = self.tls.as_ref().and_then(|tls| tls.read().ok());
+        read.is_some_and(|new| {
+            let rejected = self.rejected.lock().expect("nothing under this lock panics");
+            material != Some(&new) && rejected.as_ref() != Some(&new)
+        })
     }
 }
 
@@ -79,6 +132,20 @@ fn file(path: &Path) -> Result<Vec<u8>, Unreadable> {
 }
 
 impl Material {
+    /// Whether connections can be made with it.
+    fn check(&self) -> Result<(), String> {
+        let told = |cause: &dyn fmt::Display| format!("the files of TLS can't be used: {cause}");
+        if let Some(authorities) = &self.authorities {
+            let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(authorities).collect();
+            if certificates.map_err(|cause| told(&cause))?.is_empty() {
+                return Err(told(&"there is no authority among them"));
+            }
+        }
+        // The key of another certificate shows here.
+        let transport = Transport::from_static("https://localhost").tls_config(self.client("localhost"));
+        transport.map(drop).map_err(|cause| told(&super::target::innermost(&cause)))
+    }
+
     pub(super) fn client(&self, host: &str) -> ClientTlsConfig {
         let config = ClientTlsConfig::new().domain_name(self.server_name.as_deref().unwrap_or(host));
         let config = match &self.authorities {

@@ -174,6 +174,37 @@ async fn a_new_certificate_is_used_without_a_restart() {
     checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
 }
 
+#[tokio::test]
+async fn files_that_are_bad_for_a_while_change_nothing() {
+    let authority = Authority::new();
+    let (first, second) = (authority.issue("a-service"), authority.issue("a-service"));
+    let files = Files::new(&authority, &first);
+    let mut script = server(&authority, &authority.issue("localhost")).await;
+    let gatekey = connect(&script, files.tls());
+    let mut events = gatekey.events();
+    let stream = lease(&mut script).await;
+    assert_eq!(stream.certificate.as_ref(), Some(&first.der));
+    drop(stream);
+    // Half of a rotation: the certificate of another key. The stream that broke is opened with what was there before.
+    files.write("client.pem", &second.chain);
+    let stream = lease(&mut script).await;
+    assert_eq!(stream.certificate.as_ref(), Some(&first.der));
+    checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
+    let told = timeout(ROOMY, async {
+        loop {
+            let event = format!("{:?}", events.recv().await.expect("an event"));
+            if event.contains("the files of TLS can't be used") {
+                return;
+            }
+        }
+    });
+    told.await.expect("it is told");
+    files.write("client.key", &second.key);
+    drop(stream);
+    let stream = lease(&mut script).await;
+    assert_eq!(stream.certificate.as_ref(), Some(&second.der));
+}
+
 #[test]
 fn files_that_are_not_there_are_told_at_once() {
     let error =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tonic::transport::{Endpoint, Uri};
+use tonic::transport::{ClientTlsConfig, Endpoint, Uri};
 
 use super::jwt::{self, Jwt};
 use crate::cli;
@@ -29,8 +29,12 @@ impl Settings {
     pub(super) fn check(request: &cli::Canary, jwt: Option<&str>) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         let mut endpoints: Vec<(String, Endpoint)> = Vec::new();
+        let tls = request.trust.config().unwrap_or_else(|wrong| {
+            problems.extend(wrong);
+            None
+        });
         for text in &request.endpoints {
-            match endpoint(text) {
+            match endpoint(text, tls.as_ref()) {
                 Ok((name, _)) if endpoints.iter().any(|(other, _)| *other == name) => {
                     problems.push(format!("--endpoint: {name} is given twice; each endpoint once"));
                 }
@@ -70,33 +74,42 @@ fn credentials(request: &cli::Canary, given: Option<&str>) -> Result<Jwt, String
     jwt::bearer(given).map(Jwt::Given).map_err(|problem| format!("GATEKEY_JWT: {problem}"))
 }
 
-fn endpoint(text: &str) -> Result<(String, Endpoint), String> {
+fn endpoint(text: &str, tls: Option<&ClientTlsConfig>) -> Result<(String, Endpoint), String> {
     // What may hold a password is not shown.
     let shown = if text.contains('@') { "it" } else { text };
     let problem = || format!("{shown} must be http://HOST:PORT, as in http://127.0.0.1:50051");
     let uri: Uri = text.parse().map_err(|_| problem())?;
     let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
-    let Some(authority) = authority.filter(|_| uri.scheme_str() == Some("http")) else {
-        return Err(problem());
+    let (Some(authority), Some(scheme)) = (authority, uri.scheme_str()) else { return Err(problem()) };
+    let tls = match (scheme, tls) {
+        ("http", _) => None,
+        ("https", Some(tls)) => Some(tls.clone()),
+        ("https", None) => return Err(format!("{shown}: https needs --ca-file")),
+        _ => return Err(problem()),
     };
     if uri.path() != "/" || uri.query().is_some() {
         return Err(problem());
     }
-    let name = format!("http://{authority}");
+    let name = format!("{scheme}://{authority}");
     let endpoint = Endpoint::from(uri)
         .connect_timeout(CONNECT)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE);
+    let endpoint = match tls {
+        Some(tls) => endpoint.tls_config(tls).map_err(|cause| format!("{name}: {cause}"))?,
+        None => endpoint,
+    };
     Ok((name, endpoint))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::Trust;
 
     fn request() -> cli::Canary {
         let endpoints = vec!["http://127.0.0.1:1/".to_owned(), "http://[::1]:1".to_owned()];
-        cli::Canary { endpoints, jwt_file: None, interval: 0.5, count: Some(1) }
+        cli::Canary { endpoints, jwt_file: None, interval: 0.5, count: Some(1), trust: Trust::default() }
     }
 
     fn problems(request: &cli::Canary, jwt: Option<&str>) -> String {
@@ -116,12 +129,18 @@ mod tests {
         let endpoints = ["https://a", "http://u:secret@a", "http://a/b", "a:1", "http://a", "http://a/"];
         let endpoints = endpoints.map(str::to_owned).to_vec();
         let jwt_file = Some("/no/such/file".into());
-        let said =
-            problems(&cli::Canary { endpoints, jwt_file, interval: f64::NAN, count: Some(0) }, Some("a.b.c"));
+        let wrong =
+            cli::Canary { endpoints, jwt_file, interval: f64::NAN, count: Some(0), trust: Trust::default() };
+        let said = problems(&wrong, Some("a.b.c"));
         assert_eq!(said.matches("--endpoint").count(), 5, "{said}");
-        for part in
-            ["https://a ", "http://a/b ", "twice", "--jwt-file: /no/such/file", "--interval", "--count"]
-        {
+        for part in [
+            "https://a: https needs --ca-file",
+            "http://a/b ",
+            "twice",
+            "--jwt-file: /no/such/file",
+            "--interval",
+            "--count",
+        ] {
             assert!(said.contains(part), "{part}: {said}");
         }
         assert!(!said.contains("secret"), "{said}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatekey_core::Lease;
 
 use super::settings::{LogFormat, Settings};
-use super::{Config, ConfigError, DATA_DIR, Life, Mode, StoreConfig, database, gateways, issuers, people};
+use super::{Config, ConfigError, DATA_DIR, Life, Mode, StoreConfig, database, gateways, issuers, people, tls};
 
 /// Where gRPC is served unless another address is given.
 pub(crate) const GRPC_ADDR: SocketAddr =
@@ -24,6 +24,7 @@ impl Settings {
         let http_addr = settings.http_addr.unwrap_or(HTTP_ADDR);
         let mut addresses = vec![("--grpc-addr", grpc_addr), ("--http-addr", http_addr)];
         addresses.extend(settings.metrics_addr.map(|address| ("--metrics-addr", address)));
+        addresses.extend(settings.health_addr.map(|address| ("--health-addr", address)));
         for (number, (flag, address)) in
             addresses.iter().enumerate().filter(|(_, (_, address))| address.port() != 0)
         {
@@ -35,6 +36,7 @@ impl Settings {
         let data_dir = settings.data_dir.clone().unwrap_or_else(|| PathBuf::from(DATA_DIR));
         let store = database::check(&settings, &data_dir, &mut problems);
         let mode = mode(&settings, &addresses, &mut problems);
+        let tls = tls::check(&settings, &mut problems);
         let is_development = matches!(mode, Mode::Development);
 
         let prefix = settings.token_prefix.as_deref().map(str::parse).transpose().unwrap_or_else(|rule| {
@@ -63,6 +65,8 @@ impl Settings {
                 grpc_addr,
                 http_addr,
                 metrics_addr: settings.metrics_addr,
+                health_addr: settings.health_addr,
+                tls,
                 data_dir,
                 store,
                 prefix: prefix.unwrap_or_default(),
@@ -101,11 +105,12 @@ fn mode(settings: &Settings, addresses: &[(&str, SocketAddr)], problems: &mut Ve
                 "--dev: excludes --issuer: in development mode the server signs JWTs itself".to_owned(),
             );
         }
-        if settings.plaintext != Some(true) {
-            for (flag, address) in public {
+        if settings.plaintext != Some(true) && settings.tls_cert_file.is_none() {
+            // Of health there is nothing to be read that is not for anyone.
+            for (flag, address) in public.filter(|(flag, _)| *flag != "--health-addr") {
                 problems.push(format!(
-                    "{flag}: {address} is not loopback, and there would be no TLS: give --plaintext if what \
-                     stands in front encrypts"
+                    "{flag}: {address} is not loopback, and there would be no TLS: give --tls-cert-file and \
+                     --tls-key-file, or --plaintext if what stands in front encrypts"
                 ));
             }
         }

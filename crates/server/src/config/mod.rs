@@ -7,6 +7,7 @@ mod issuers;
 mod life;
 mod people;
 mod settings;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use ipnet::IpNet;
 pub(crate) use check::GRPC_ADDR;
 pub(crate) use life::Life;
 pub(crate) use settings::{LogFormat, PoolerMode, Settings};
+pub(crate) use tls::TlsConfig;
 
 /// The data folder unless another is given.
 pub(crate) const DATA_DIR: &str = "gatekey-data";
@@ -49,6 +51,9 @@ pub(crate) struct Config {
     pub(crate) grpc_addr: SocketAddr,
     pub(crate) http_addr: SocketAddr,
     pub(crate) metrics_addr: Option<SocketAddr>,
+    pub(crate) health_addr: Option<SocketAddr>,
+    /// gRPC and HTTP are in plaintext without.
+    pub(crate) tls: Option<TlsConfig>,
     pub(crate) data_dir: PathBuf,
     pub(crate) store: StoreConfig,
     pub(crate) prefix: TokenPrefix,

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::tls::MinVersion;
 
 /// Everything that can be set. One struct for flags, environment and file, so that they know the same.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
@@ -23,6 +24,39 @@ pub(crate) struct Settings {
     /// Where figures for Prometheus are served, at /metrics. [default: nowhere]
     #[arg(long, value_name = "ADDR", env = "GATEKEY_METRICS_ADDR", value_parser = address)]
     pub(crate) metrics_addr: Option<SocketAddr>,
+
+    /// Where health is served without TLS, to anyone and nothing else: grpc.health.v1, /livez and /readyz. [default: nowhere]
+    #[arg(long, value_name = "ADDR", env = "GATEKEY_HEALTH_ADDR", value_parser = address)]
+    pub(crate) health_addr: Option<SocketAddr>,
+
+    /// The server's certificate in PEM, with those between it and an authority that clients know: then gRPC and HTTP are
+    /// served by TLS. It is read again when it changes, and at SIGHUP.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_TLS_CERT_FILE")]
+    pub(crate) tls_cert_file: Option<PathBuf>,
+
+    /// The key of the certificate, in PEM.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_TLS_KEY_FILE")]
+    pub(crate) tls_key_file: Option<PathBuf>,
+
+    /// The authorities of clients, in PEM: clients are asked for a certificate then, and a bad one is refused. Callers may
+    /// prove themselves by a JWT instead.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_TLS_CLIENT_CA_FILE")]
+    pub(crate) tls_client_ca_file: Option<PathBuf>,
+
+    /// The oldest version of TLS that is spoken. [default: 1.2, as Envoy speaks no newer one to its upstreams unless it is told to]
+    #[arg(long, value_name = "VERSION", env = "GATEKEY_TLS_MIN_VERSION", value_enum)]
+    pub(crate) tls_min_version: Option<MinVersion>,
+
+    /// The SPIFFE ID in the certificate of a client that may verify tokens; may be given several times. In the environment, one.
+    #[arg(long = "verifier-spiffe-id", value_name = "ID", env = "GATEKEY_VERIFIER_SPIFFE_ID")]
+    #[serde(rename = "verifier-spiffe-id")]
+    pub(crate) verifier_spiffe_ids: Vec<String>,
+
+    /// The SPIFFE ID in the certificate of a gateway, which may ask about requests; may be given several times. In the
+    /// environment, one.
+    #[arg(long = "gateway-spiffe-id", value_name = "ID", env = "GATEKEY_GATEWAY_SPIFFE_ID")]
+    #[serde(rename = "gateway-spiffe-id")]
+    pub(crate) gateway_spiffe_ids: Vec<String>,
 
     /// The store: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE.
     /// [default: SQLite in --data-dir]
@@ -185,6 +219,11 @@ pub(crate) struct Settings {
     pub(crate) issuers: Vec<IssuerEntry>,
 }
 
+/// A list that was given replaces that of the file.
+fn given_or(given: Vec<String>, file: Vec<String>) -> Vec<String> {
+    if given.is_empty() { file } else { given }
+}
+
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "give an IP address and a port, as in 127.0.0.1:50051 or [::1]:50051")
 }
@@ -266,6 +305,13 @@ impl Settings {
             grpc_addr: self.grpc_addr.or(file.grpc_addr),
             http_addr: self.http_addr.or(file.http_addr),
             metrics_addr: self.metrics_addr.or(file.metrics_addr),
+            health_addr: self.health_addr.or(file.health_addr),
+            tls_cert_file: self.tls_cert_file.or(file.tls_cert_file),
+            tls_key_file: self.tls_key_file.or(file.tls_key_file),
+            tls_client_ca_file: self.tls_client_ca_file.or(file.tls_client_ca_file),
+            tls_min_version: self.tls_min_version.or(file.tls_min_version),
+            verifier_spiffe_ids: given_or(self.verifier_spiffe_ids, file.verifier_spiffe_ids),
+            gateway_spiffe_ids: given_or(self.gateway_spiffe_ids, file.gateway_spiffe_ids),
             database_url: if url_given { self.database_url } else { file.database_url },
             database_url_file: if url_given { self.database_url_file } else { file.database_url_file },
             database_pooler: self.database_pooler.or(file.database_pooler),
@@ -288,13 +334,9 @@ impl Settings {
             base_path: self.base_path.or(file.base_path),
             jwt_header: self.jwt_header.or(file.jwt_header),
             home_url: self.home_url.or(file.home_url),
-            next_steps: if self.next_steps.is_empty() { file.next_steps } else { self.next_steps },
-            cors_origins: if self.cors_origins.is_empty() { file.cors_origins } else { self.cors_origins },
-            gateway_peers: if self.gateway_peers.is_empty() {
-                file.gateway_peers
-            } else {
-                self.gateway_peers
-            },
+            next_steps: given_or(self.next_steps, file.next_steps),
+            cors_origins: given_or(self.cors_origins, file.cors_origins),
+            gateway_peers: given_or(self.gateway_peers, file.gateway_peers),
             gateway_type_header: self.gateway_type_header.or(file.gateway_type_header),
             lease: self.lease.or(file.lease),
             start_timeout: self.start_timeout.or(file.start_timeout),

@@ -53,13 +53,28 @@ fn an_issuer_makes_it_production() {
 }
 
 #[test]
+fn health_needs_no_tls_for_any_address() {
+    assert!(check(&with_issuer(&["--health-addr", "0.0.0.0:9091"])).is_ok());
+}
+
+#[test]
 fn every_problem_names_its_flag_and_what_is_right() {
     let postgres = ["--database-url", "postgres://db/gatekey"];
     let cases: Vec<(Vec<&str>, &str)> = vec![
         (vec!["--grpc-addr", "0.0.0.0:1"], "--grpc-addr: 0.0.0.0:1 is not loopback"),
         (vec!["--http-addr", "[::]:1"], "--http-addr: [::]:1 is not loopback"),
         (vec!["--dev", "--grpc-addr", "10.0.0.1:1"], "--grpc-addr: 10.0.0.1:1 is not loopback"),
-        (with_issuer(&["--grpc-addr", "0.0.0.0:1"]), "give --plaintext"),
+        (with_issuer(&["--grpc-addr", "0.0.0.0:1"]), "or --plaintext"),
+        (with_issuer(&["--grpc-addr", "0.0.0.0:1"]), "give --tls-cert-file"),
+        (vec!["--health-addr", "0.0.0.0:1"], "--health-addr: 0.0.0.0:1 is not loopback"),
+        (vec!["--health-addr", "127.0.0.1:8080"], "--health-addr: 127.0.0.1:8080 is --http-addr"),
+        (vec!["--tls-cert-file", "/nonexistent"], "--tls-key-file: required with --tls-cert-file"),
+        (vec!["--tls-key-file", "/nonexistent"], "--tls-cert-file: required with --tls-key-file"),
+        (vec!["--tls-cert-file", "/nonexistent", "--tls-key-file", "k"], "--tls-cert-file: /nonexistent: "),
+        (vec!["--tls-client-ca-file", "ca"], "--tls-client-ca-file: there is no TLS without"),
+        (vec!["--tls-min-version", "1.3"], "--tls-min-version: there is no TLS without"),
+        (vec!["--verifier-spiffe-id", "x"], r#"--verifier-spiffe-id: "x" must be a SPIFFE ID"#),
+        (vec!["--gateway-spiffe-id", "spiffe://a/b"], "--gateway-spiffe-id: needs --tls-client-ca-file"),
         (with_issuer(&["--dev"]), "--dev: excludes --issuer"),
         (vec!["--dev=false"], "--issuer: required"),
         (postgres.to_vec(), "--issuer: required with --database-url"),
@@ -156,14 +171,25 @@ fn the_file_knows_every_flag_and_flags_go_first() {
     let direct_file = folder.path().join("direct");
     std::fs::write(&direct_file, "postgres://user:hunter2@primary/x\n").expect("written");
     let file = folder.path().join("gatekey.toml");
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    std::fs::write(&certificate, certified.cert.pem()).expect("written");
+    std::fs::write(&key, certified.signing_key.serialize_pem()).expect("written");
     let text = format!(
         r#"
 grpc-addr = "127.0.0.1:1"
 http-addr = "127.0.0.1:2"
 metrics-addr = "127.0.0.1:3"
-database-url-file = "{}"
+health-addr = "127.0.0.1:4"
+tls-cert-file = "{certificate}"
+tls-key-file = "{key}"
+tls-client-ca-file = "{certificate}"
+tls-min-version = "1.3"
+verifier-spiffe-id = ["spiffe://example.org/speech"]
+gateway-spiffe-id = ["spiffe://example.org/edge", "spiffe://example.org/inner"]
+database-url-file = "{url_file}"
 database-pooler = "transaction"
-database-direct-url-file = "{}"
+database-direct-url-file = "{direct_file}"
 database-connections = 3
 data-dir = "elsewhere"
 token-prefix = "acme"
@@ -201,8 +227,10 @@ jwks-ca-file = "cluster.pem"
 jwks-bearer-file = "token"
 verifier-subjects = ["system:serviceaccount:speech:gateway"]
 "#,
-        url_file.display(),
-        direct_file.display()
+        url_file = url_file.display(),
+        certificate = certificate.display(),
+        key = key.display(),
+        direct_file = direct_file.display(),
     );
     std::fs::write(&file, &text).expect("written");
     let path = file.to_str().expect("text");
@@ -219,6 +247,10 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
     assert_eq!(config.http.jwt_header.expect("given"), "x-forwarded-access-token");
     assert_eq!(config.http.gateway_type_header.expect("given"), "x-required-token");
     assert_eq!(config.gateway_peers.len(), 2);
+    assert_eq!(config.health_addr.expect("given").port(), 4);
+    let tls = config.tls.expect("given").settings;
+    assert_eq!((tls.verifiers.len(), tls.gateways.len()), (1, 2));
+    assert!(tls.files.client_authorities.is_some() && tls.min_version == gatekey_api::TlsVersion::Tls13);
     assert_eq!(
         (config.http.home.as_deref(), config.http.cors_origins.len()),
         (Some("https://home.example.com/"), 1)

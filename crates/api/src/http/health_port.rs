@@ -1,0 +1,41 @@
+//! The port for probes alone: `grpc.health.v1.Health` and `/livez`, `/readyz`, without TLS and for anyone. Nothing else.
+
+use axum::extract::Request;
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use tokio::net::TcpListener;
+use tonic::Status;
+
+use super::probes;
+use crate::connections::Incoming;
+use crate::{Readiness, grpc};
+
+/// Probes come from a node's kubelet and from load balancers, and most of them go at once.
+const MAX_PROBERS: usize = 256;
+
+/// Serves probes until it is dropped, in development mode to local callers only.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve_health(
+    listener: TcpListener,
+    readiness: Readiness,
+    only_local: bool,
+) -> std::io::Result<()> {
+    let mut router = probes::router(readiness.clone())
+        .route_service("/grpc.health.v1.Health/{method}", grpc::health(readiness))
+        .fallback(nothing_else);
+    if only_local {
+        router = router.layer(from_fn(crate::loopback::only_local));
+    }
+    axum::serve(Incoming::plain(listener, MAX_PROBERS), router).await
+}
+
+async fn nothing_else(request: Request) -> Response {
+    if grpc::is_grpc(request.headers()) {
+        Status::unimplemented("nothing but grpc.health.v1.Health is served at this port").into_http()
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
+}
