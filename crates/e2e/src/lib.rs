@@ -16,7 +16,9 @@ pub use binary::{gatekey, logs, root, transcribe_grpc, transcribe_http};
 pub use client::{Client, reason, violations};
 pub use clock::boottime;
 pub use faults::{Faults, Findings};
-pub use fleet::{Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Tally, Token};
+pub use fleet::{
+    Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Served, Tally, Token, Traffic,
+};
 pub use holder::{Checked, HolderProcess, HolderStart, Outcome, TestHolder};
 pub use issuer::TestIssuer;
 pub use postgres::{Cluster, Database};

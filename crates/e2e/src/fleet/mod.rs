@@ -8,6 +8,7 @@ mod record;
 mod recovery;
 mod replica;
 mod store;
+mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use load::Load;
 pub use record::{Record, Tally};
 pub use replica::Replica;
 pub use store::Disturb;
+pub use traffic::{Served, Traffic};
 
 use crate::server::dev_token;
 use crate::{Client, Cluster, Database};
@@ -35,8 +37,10 @@ pub struct FleetStart {
     pub holders: usize,
     /// How many holders in processes of their own; they come first.
     pub processes: usize,
-    /// L, in seconds.
+    /// L, in seconds: that of every replica that has no other, and the longest.
     pub lease: u32,
+    /// Those of the first replicas, where they have others.
+    pub leases: Vec<u32>,
     /// The servers' log filter, if it is not to be everything.
     pub log: Option<String>,
     /// A cluster of its own, to be stopped and started.
@@ -51,7 +55,7 @@ pub struct Fleet {
     pub holders: Vec<Holding>,
     /// What happens to its tokens.
     pub record: Record,
-    /// L.
+    /// L, the longest of its replicas.
     pub lease: Duration,
     /// Its store.
     pub database: Database,
@@ -64,7 +68,15 @@ pub struct Fleet {
 
 impl Default for FleetStart {
     fn default() -> Self {
-        Self { replicas: 3, holders: 14, processes: 2, lease: 2, log: None, own_cluster: false }
+        Self {
+            replicas: 3,
+            holders: 14,
+            processes: 2,
+            lease: 2,
+            leases: Vec::new(),
+            log: None,
+            own_cluster: false,
+        }
     }
 }
 
@@ -84,8 +96,9 @@ impl FleetStart {
         let args = self.args();
         let common = Common { folder: folder.path(), url: &database.url, args: &args };
         let mut replicas = Vec::new();
-        for _ in 0..self.replicas {
-            replicas.push(Replica::start(&common).await);
+        for number in 0..self.replicas {
+            let lease = self.leases.get(number).copied().unwrap_or(self.lease);
+            replicas.push(Replica::start(&common, lease).await);
         }
         let jwt =
             dev_token(folder.path(), &["--role", "developer", "--role", "verifier", "--tenant", "acme"]);
@@ -112,8 +125,7 @@ impl FleetStart {
     }
 
     fn args(&self) -> Vec<String> {
-        let lease = self.lease.to_string();
-        let mut args = vec!["--lease", &lease, "--tokens-per-tenant", "10000000"];
+        let mut args = vec!["--tokens-per-tenant", "10000000"];
         if let Some(log) = &self.log {
             args.extend(["--log", log]);
         }
