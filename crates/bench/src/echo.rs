@@ -100,6 +100,10 @@ impl EchoProcess {
         Self::start(this_program().args(["--gatekey", &format!("http://{gatekey}")]).env("GATEKEY_JWT", jwt))
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let mut line = String::new();

@@ -10,10 +10,13 @@ mod layer;
 mod load;
 mod rest;
 mod sessions;
+mod soak;
 mod start;
 mod streams;
 mod table;
 mod verify;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -88,6 +91,8 @@ enum Bench {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// Half load for an hour: whether memory, descriptors or the way to the log's head grow. Ends with 1 if something does.
+    Soak(soak::Settings),
     /// The echo server that others compare with; it is started by them.
     #[command(hide = true)]
     Echo {
@@ -111,7 +116,7 @@ enum Bench {
 }
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     match Cli::parse().bench {
         Bench::Start => start::run().await,
         Bench::Verify { rows, pairs } => verify::run(rows, pairs).await,
@@ -122,7 +127,9 @@ async fn main() {
         Bench::Streams { count } => streams::run(count).await,
         Bench::Rest { count, pairs } => rest::run(count, pairs).await,
         Bench::Gateways { seconds, rounds } => gateways::run(seconds, rounds).await,
+        Bench::Soak(settings) => return soak::run(settings).await,
         Bench::Echo { gatekey } => echo::serve(gatekey).await,
         Bench::Flooding { address, rate, seconds } => flood::flood(address, rate, seconds).await,
     }
+    ExitCode::SUCCESS
 }

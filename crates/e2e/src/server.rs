@@ -244,6 +244,12 @@ impl Server {
         self.child.wait().expect("it can be waited for");
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its resident memory, in KiB.
     ///
     /// # Panics

@@ -17,7 +17,7 @@ pub(crate) struct Backend {
 
 pub(crate) enum Source {
     /// Servers of Gatekey's.
-    Servers(Remote),
+    Servers(Box<Remote>),
     /// A test's own.
     #[cfg(any(test, feature = "test-util"))]
     Fake(World),

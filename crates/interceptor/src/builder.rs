@@ -178,7 +178,7 @@ impl Builder {
         );
         let rate = self.a_second.and_then(NonZeroU32::new);
         let limits = Limits::new(self.at_once, rate, self.patience, self.grace);
-        start(self.capacity, self.clock, limits, Source::Servers(remote))
+        start(self.capacity, self.clock, limits, Source::Servers(Box::new(remote)))
     }
 
     fn endpoints(&self, problems: &mut Vec<String>) -> Vec<Endpoint> {

@@ -52,6 +52,15 @@ impl Holding {
         }
     }
 
+    /// What goes wrong between it and the replicas, as far as the test's process knows.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        match self.running() {
+            Running::Here(holder) => holder.gatekey().health().trouble,
+            Running::There(_) => None,
+        }
+    }
+
     /// Its process, if it has one of its own.
     #[must_use]
     pub fn process(&self) -> Option<Arc<HolderProcess>> {

@@ -10,6 +10,7 @@ mod recovery;
 mod replica;
 mod store;
 mod store_link;
+mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use record::{Record, Tally};
 pub use replica::Replica;
 pub use store::Disturb;
 pub use store_link::StoreLink;
+pub use traffic::{Served, Traffic};
 
 use crate::{Client, Cluster, Database, FaultProxy, PgBouncer, Upstream, Way, dev_token};
 use replica::Common;
@@ -39,8 +41,10 @@ pub struct FleetStart {
     pub holders: usize,
     /// How many holders in processes of their own; they come first.
     pub processes: usize,
-    /// L, in seconds.
+    /// L, in seconds: that of every replica that has no other, and the longest.
     pub lease: u32,
+    /// Those of the first replicas, where they have others.
+    pub leases: Vec<u32>,
     /// The servers' log filter, if it is not to be everything.
     pub log: Option<String>,
     /// A cluster of its own, to be stopped and started.
@@ -59,7 +63,7 @@ pub struct Fleet {
     pub holders: Vec<Holding>,
     /// What happens to its tokens.
     pub record: Record,
-    /// L.
+    /// L, the longest of its replicas.
     pub lease: Duration,
     /// Its store.
     pub database: Database,
@@ -88,6 +92,7 @@ impl Default for FleetStart {
             own_cluster: false,
             replicated: Replicated::Not,
             way: Way::Direct,
+            leases: Vec::new(),
         }
     }
 }
@@ -115,8 +120,9 @@ impl FleetStart {
         let source = Source { way: self.way, database: &database, pooler: pooler.as_ref() };
         let common = Common { folder: folder.path(), store: &source, args: &args };
         let mut replicas = Vec::new();
-        for _ in 0..self.replicas {
-            replicas.push(Replica::start(&common).await);
+        for number in 0..self.replicas {
+            let lease = self.leases.get(number).copied().unwrap_or(self.lease);
+            replicas.push(Replica::start(&common, lease).await);
         }
         let jwt =
             dev_token(folder.path(), &["--role", "developer", "--role", "verifier", "--tenant", "acme"]);
@@ -149,8 +155,7 @@ impl FleetStart {
     }
 
     fn args(&self) -> Vec<String> {
-        let lease = self.lease.to_string();
-        let mut args = vec!["--lease", &lease, "--tokens-per-tenant", "10000000"];
+        let mut args = vec!["--tokens-per-tenant", "10000000"];
         if let Some(log) = &self.log {
             args.extend(["--log", log]);
         }

@@ -2,6 +2,7 @@
 //! store is in `store_link.rs`.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,6 +15,8 @@ use crate::{Client, FaultProxy, ROOMY, Server, Start, Upstream};
 #[derive(Debug)]
 pub struct Replica {
     start: Start,
+    /// In seconds, from its next start on.
+    lease: AtomicU32,
     /// None while it is dead.
     server: Mutex<Option<Server>>,
     upstream: Upstream,
@@ -32,16 +35,17 @@ pub(super) struct Common<'a> {
 }
 
 impl Replica {
-    pub(super) async fn start(common: &Common<'_>) -> Self {
+    pub(super) async fn start(common: &Common<'_>, lease: u32) -> Self {
         let (flags, store) = StoreLink::start(common.store).await;
         let start = Start::in_folder(common.folder).arg("--dev");
         let start = common.args.iter().chain(&flags).fold(start, Start::arg);
-        let server = block_in_place(|| start.start());
+        let server = block_in_place(|| with_lease(&start, lease).start());
         let upstream = Upstream::new(server.grpc);
         let callers = FaultProxy::start(upstream.clone()).await;
         // Whoever calls needs a JWT, which needs a server: see `Self::connect`.
         let client = Client::connect(callers.address(), None);
-        Self { start, server: Mutex::new(Some(server)), upstream, callers, store, client }
+        let lease = AtomicU32::new(lease);
+        Self { start, lease, server: Mutex::new(Some(server)), upstream, callers, store, client }
     }
 
     pub(super) fn connect(&mut self, jwt: &str) {
@@ -58,6 +62,11 @@ impl Replica {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// From its next start on, it has a lease of so many seconds.
+    pub fn set_lease(&self, seconds: u32) {
+        self.lease.store(seconds, Ordering::Relaxed);
     }
 
     /// Sends its process a signal by name, as in `STOP`; the dead hear nothing.
@@ -85,10 +94,11 @@ impl Replica {
     /// If it can't be started.
     pub fn restart(&self) {
         let begun = Instant::now();
+        let start = with_lease(&self.start, self.lease.load(Ordering::Relaxed));
         block_in_place(|| {
             let mut server = self.server();
             while server.is_none() {
-                match self.start.try_start() {
+                match start.try_start() {
                     Ok(anew) => {
                         self.upstream.set(anew.grpc);
                         *server = Some(anew);
@@ -116,4 +126,8 @@ impl Replica {
     fn server(&self) -> MutexGuard<'_, Option<Server>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn with_lease(start: &Start, seconds: u32) -> Start {
+    start.clone().args(["--lease", &seconds.to_string()])
 }

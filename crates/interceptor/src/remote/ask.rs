@@ -1,4 +1,4 @@
-//! A question to the servers: VerifyToken, to one after the other until one answers.
+//! A question to the servers: VerifyToken, to one after the other until one answers. Nobody is asked twice.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::wire;
 use crate::shared::Shared;
 
 impl Remote {
-    /// The server of the stream first, then the others; those that did not answer lately come last.
+    /// Every server that is known; if none of them answers, those for which the names stand by now.
     pub(crate) async fn ask(
         &self,
         shared: &Shared,
@@ -29,32 +29,37 @@ impl Remote {
                 return None;
             }
         };
-        let targets = self.targets(patience).await;
-        let now = shared.clock.moment();
-        let here = shared.lock().endpoint.clone();
-        let begin = targets.iter().position(|target| Some(&target.name) == here.as_ref());
-        let begin = begin.unwrap_or_else(|| fastrand::usize(0..targets.len().max(1)));
-        let mut order: Vec<&Arc<Target>> =
-            (0..targets.len()).map(|number| &targets[(begin + number) % targets.len()]).collect();
-        order.sort_by_key(|target| target.is_shunned(now));
-        let mut reasons = Vec::new();
-        for target in order {
-            let request = VerifyTokenRequest {
+        let request = |patience| {
+            let mut request = Request::new(VerifyTokenRequest {
                 credential: Some(Credential::TokenSha256(digest.0.to_vec())),
                 position: position.map(wire::position),
                 ..Default::default()
-            };
-            let mut request = Request::new(request);
+            });
             request.set_timeout(patience);
             if let Some(authorization) = &authorization {
                 request.metadata_mut().insert("authorization", authorization.clone());
             }
-            match timeout(patience, TokenServiceClient::new(target.channel()).verify_token(request)).await {
-                Ok(Ok(answer)) => return Some(answer.into_inner()),
-                Ok(Err(status)) => reasons.push(told(target, "VerifyToken", &status)),
-                Err(_) => reasons.push(format!("{}: VerifyToken: no answer in time", target.name)),
+            request
+        };
+        let mut asked: Vec<Arc<Target>> = Vec::new();
+        let mut reasons = Vec::new();
+        // All that are known, and then those that came in their place.
+        for known in [true, false] {
+            let targets =
+                if known { self.targets(patience).await } else { self.look_again(shared, patience).await };
+            for target in in_order(shared, &targets) {
+                if asked.iter().any(|asked| Arc::ptr_eq(asked, target)) {
+                    continue;
+                }
+                let mut service = TokenServiceClient::new(target.channel());
+                match timeout(patience, service.verify_token(request(patience))).await {
+                    Ok(Ok(answer)) => return Some(answer.into_inner()),
+                    Ok(Err(status)) => reasons.push(told(target, "VerifyToken", &status)),
+                    Err(_) => reasons.push(format!("{}: VerifyToken: no answer in time", target.name)),
+                }
+                target.shun(shared.clock.moment());
+                asked.push(Arc::clone(target));
             }
-            target.shun(shared.clock.moment());
         }
         if !reasons.is_empty() {
             // Whichever was asked first, it is the same trouble.
@@ -63,6 +68,18 @@ impl Remote {
         }
         None
     }
+}
+
+/// The server of the stream first, then the others; those that did not answer lately come last.
+fn in_order<'a>(shared: &Shared, targets: &'a [Arc<Target>]) -> Vec<&'a Arc<Target>> {
+    let now = shared.clock.moment();
+    let here = shared.lock().endpoint.clone();
+    let begin = targets.iter().position(|target| Some(&target.name) == here.as_ref());
+    let begin = begin.unwrap_or_else(|| fastrand::usize(0..targets.len().max(1)));
+    let mut order: Vec<&Arc<Target>> =
+        (0..targets.len()).map(|number| &targets[(begin + number) % targets.len()]).collect();
+    order.sort_by_key(|target| target.is_shunned(now));
+    order
 }
 
 /// What a server answered, or why it did not, for people.

@@ -1,7 +1,6 @@
 //! The stream: opened to one server after the other, with a Renew every fifth of a lease. It has a thread of its own, so
 //! that a busy service does not lose its lease.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +44,10 @@ enum End {
 /// Until it is to leave, which it then says to the server.
 pub(crate) async fn keep(shared: Arc<Shared>, mut leaving: watch::Receiver<Leaving>) {
     let Some(remote) = shared.backend.remote() else { return };
-    streams(&shared, remote, &mut leaving).await;
+    tokio::select! {
+        () = streams(&shared, remote, &mut leaving) => {}
+        never = remote.refresh(&shared) => match never {},
+    }
     // Wherever it was then, between two streams as well: who has left answers nothing from memory any more.
     if *leaving.borrow() == Leaving::WithAWord {
         shared.release();
@@ -69,6 +71,10 @@ async fn streams(shared: &Shared, remote: &Remote, leaving: &mut watch::Receiver
                 End::Left => return,
                 End::Again => continue,
                 End::Broken { was_leased } => {
+                    if was_leased {
+                        // It may have been replaced by one elsewhere, and others will be.
+                        remote.look_soon();
+                    }
                     number = number.wrapping_add(1);
                     failures = if was_leased { 0 } else { failures + 1 };
                     shared.lock().endpoint = None;
@@ -124,7 +130,6 @@ async fn session(
         }
     };
     let mut schedule = Schedule::new();
-    let mut refreshing = pin!(remote.refresh(shared));
     loop {
         tokio::select! {
             // A message that is here goes before a Renew that is due.
@@ -169,7 +174,6 @@ async fn session(
                 shared.renew();
                 schedule.asked();
             }
-            never = &mut refreshing => match never {},
         }
     }
 }

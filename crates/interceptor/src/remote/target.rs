@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use gatekey_lease::Moment;
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::sync::{self, Notify, watch};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint as Transport};
 
@@ -21,6 +21,8 @@ use crate::shared::Shared;
 
 /// How long names are taken for resolved.
 const RESOLVED: Duration = Duration::from_secs(30);
+/// Names are looked up again no sooner than this, whatever happens.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long a server that did not answer is asked last.
 const SHUNNED: Duration = Duration::from_secs(2);
 /// How long a connection may take to be made.
@@ -37,6 +39,10 @@ pub(crate) struct Remote {
     tls: Followed,
     targets: watch::Sender<Arc<[Arc<Target>]>>,
     resolved: Mutex<Option<Moment>>,
+    /// Servers come and go: names are to be looked up again.
+    stale: Notify,
+    /// When they were looked up last for questions that nobody answered.
+    looked: sync::Mutex<Option<Instant>>,
 }
 
 /// One server at one address.
@@ -72,6 +78,8 @@ impl Remote {
             tls: Followed::new(tls),
             targets: watch::Sender::new(Arc::new([])),
             resolved: Mutex::new(None),
+            stale: Notify::new(),
+            looked: sync::Mutex::new(None),
         }
     }
 
@@ -86,7 +94,7 @@ impl Remote {
     /// All servers, once they are known: that is waited for no longer than this.
     pub(super) async fn targets(&self, patience: Duration) -> Arc<[Arc<Target>]> {
         let mut targets = self.targets.subscribe();
-        let known = tokio::time::timeout(patience, targets.wait_for(|targets| !targets.is_empty())).await;
+        let known = timeout(patience, targets.wait_for(|targets| !targets.is_empty())).await;
         match known {
             Ok(Ok(targets)) => Arc::clone(&targets),
             Ok(Err(_)) | Err(_) => Arc::new([]),
@@ -111,12 +119,33 @@ impl Remote {
         *self.resolved.lock().expect("nothing under this lock panics") = None;
     }
 
-    /// Resolves the names again and again, so that questions find servers that came after the stream was opened.
+    /// A server went away. Whoever needs a server meanwhile takes one that is known.
+    pub(super) fn look_soon(&self) {
+        self.stale.notify_one();
+    }
+
+    /// Resolves the names again and again, and when a server went away, so that questions find servers that came after the
+    /// stream was opened.
     pub(super) async fn refresh(&self, shared: &Shared) -> Infallible {
         loop {
-            sleep(RESOLVED).await;
+            timeout(RESOLVED, self.stale.notified()).await.ok();
             self.look_up(shared).await;
+            sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// None of the servers answered a question: their names may stand for others by now. Whoever comes while they are looked
+    /// up waits for that.
+    pub(super) async fn look_again(&self, shared: &Shared, patience: Duration) -> Arc<[Arc<Target>]> {
+        let looking = async {
+            let mut looked = self.looked.lock().await;
+            if looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
+                self.look_up(shared).await;
+                *looked = Some(Instant::now());
+            }
+        };
+        timeout(patience, looking).await.ok();
+        Arc::clone(&self.targets.borrow())
     }
 
     async fn look_up(&self, shared: &Shared) -> Arc<[Arc<Target>]> {

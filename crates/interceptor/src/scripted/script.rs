@@ -22,6 +22,12 @@ pub(crate) const LEASE: Duration = Duration::from_mins(2);
 /// A bound for waits that only a broken interceptor reaches.
 pub(crate) const ROOMY: Duration = Duration::from_mins(1);
 
+/// Where nobody listens.
+pub(crate) fn gone() -> SocketAddr {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0");
+    socket.and_then(|socket| socket.local_addr()).expect("a port")
+}
+
 /// One stream, from the server's side.
 pub(crate) struct Stream {
     pub(crate) said: Streaming<v1::WatchRequest>,

@@ -1,16 +1,11 @@
 //! Servers that are not there, names that can't be resolved, and what is told of it.
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use super::script::gone;
 use super::*;
 use crate::remote::Names;
 use crate::remote::book::{Book, Entry};
-
-/// Where nobody listens.
-fn gone() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port")
-}
 
 /// An interceptor that knows its server by a name.
 fn named(book: &Arc<Book>, clock: &Clock) -> Gatekey {
@@ -74,6 +69,23 @@ async fn a_name_is_looked_up_again_once_all_its_servers_failed() {
     let mut stream = timeout(Duration::from_secs(20), script.stream()).await.expect("soon");
     stream.lease().await;
     timeout(ROOMY, gatekey.leased()).await.expect("in time");
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_again_when_a_stream_under_a_lease_ends() {
+    let mut script = Script::start().await;
+    let book = Arc::new(Book::default());
+    book.write("gatekey", Entry::At(script.address));
+    let gatekey = named(&book, &Clock::default());
+    let mut stream = script.stream().await;
+    stream.lease().await;
+    timeout(ROOMY, gatekey.leased()).await.expect("in time");
+    let looks = *book.looks.borrow();
+    drop(stream);
+    // Not the 30 seconds for which a name is taken for resolved.
+    let mut looked = book.looks.subscribe();
+    let again = looked.wait_for(|now| *now > looks);
+    timeout(Duration::from_secs(20), again).await.expect("soon").expect("it is there");
 }
 
 #[tokio::test]

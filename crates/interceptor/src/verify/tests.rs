@@ -46,7 +46,7 @@ async fn a_flight_that_panics_keeps_nobody_waiting() {
     );
     // More than the header of a call can say; the builder takes no such setting.
     let limits = Limits::new(1, None, Duration::MAX, SECOND);
-    let gatekey = start(10, Clock::default(), limits, Source::Servers(remote)).expect("threads");
+    let gatekey = start(10, Clock::default(), limits, Source::Servers(Box::new(remote))).expect("threads");
     let value = FakeGatekey::start().token(TokenType::Batch).mint();
     for _ in ["once", "its place is free again"] {
         let verified = timeout(ROOMY, gatekey.verify(&value, Rule::Any)).await.expect("in time");
