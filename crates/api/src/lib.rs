@@ -16,6 +16,7 @@ mod loopback;
 mod page_token;
 mod readiness;
 mod rest;
+mod traces;
 
 pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksSource};
 pub use error::{ApiError, DOMAIN, FieldError};

@@ -11,6 +11,7 @@ mod error;
 mod revocation;
 mod store;
 mod tokens;
+mod traces;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -29,3 +30,4 @@ pub use store::{
     ReplicaRows, Revocation, RevocationLog, Ring, Snapshot, Store, StoredToken, TokenStore,
 };
 pub use tokens::{Settings, Tokens};
+pub use traces::{TRACES, fail};

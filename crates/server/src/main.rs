@@ -7,11 +7,13 @@ mod config;
 mod dev_key;
 mod dev_token;
 mod health;
+mod log_ids;
 mod metrics;
 mod migrate;
 mod serve;
 mod store;
 mod telemetry;
+mod traces;
 mod welcome;
 
 use std::io::{self, Write};

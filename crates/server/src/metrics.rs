@@ -92,6 +92,10 @@ fn describe() {
         "gatekey_gateway_decisions_total",
         "Decisions for gateways by who asked and by what was said."
     );
+    describe_counter!(
+        "gatekey_trace_spans_total",
+        "Spans of traces by what became of them: sent, failed (not taken by the collector), or dropped (too many waited)."
+    );
     describe_counter!("grpc_server_started_total", "Calls that have begun.");
     describe_counter!("grpc_server_handled_total", "Calls that have ended, by their code.");
     describe_histogram!("grpc_server_handling_seconds", "How long calls took.");

@@ -18,6 +18,7 @@ use tracing::{debug, error, info, warn};
 use crate::config::{Config, Mode, Settings};
 use crate::dev_key::{DevCaller, DevKey};
 use crate::metrics::{Recorder, Scrapes};
+use crate::traces::Traces;
 use crate::{Failure, metrics, store, telemetry, welcome};
 
 /// How often the lease is looked at, for whether calls should be sent here.
@@ -29,15 +30,19 @@ const SESSION: u32 = 86_400;
 
 pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let config = settings.check()?;
-    telemetry::start(&config)?;
+    let traces = telemetry::start(&config)?;
     let recorder = Recorder::install(&config)?;
     let mut signals = Signals::listen()?;
     let dev_key = dev_key(&config)?;
     let opened = store::open(&config.store).await?;
     opened.report().await;
-    let revocations = Revocations::start(opened.shared(), Arc::new(SystemClock), config.lease)
+    let store = match &traces {
+        Some(_) => Traces::store(opened.shared(), &config.store),
+        None => opened.shared(),
+    };
+    let revocations = Revocations::start(Arc::clone(&store), Arc::new(SystemClock), config.lease)
         .map_err(|cause| Failure::run("no random numbers", cause))?;
-    let surface = surface(&config, dev_key.as_deref(), opened.shared(), revocations.clone()).await?;
+    let surface = surface(&config, dev_key.as_deref(), store, revocations.clone()).await?;
     let readiness = surface.readiness.clone();
     // Else the first verifications would be refused.
     if timeout(FIRST_LEASE, revocations.leased()).await.is_err() {
@@ -61,6 +66,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
         readiness: readiness.clone(),
         settings: config.http.clone(),
         development: dev_key.clone().map(|key| sign_in(key, http_addr.port())),
+        traces: config.traces.is_some(),
     });
     let mut grpc_server =
         pin!(grpc::serve(grpc_listener, grpc::routes(surface), until_dropped(stopped.clone())));
@@ -127,6 +133,9 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     drop(scrapes);
     revocations.stop();
     opened.close().await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     info!("ended");
     Ok(())
 }
@@ -168,6 +177,7 @@ async fn surface(
         readiness: Readiness::new(Phase::Serving),
         only_local,
         figures: config.metrics_addr.is_some(),
+        traces: config.traces.is_some(),
     })
 }
 

@@ -3,10 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use gatekey_core::TRACES;
 use reqwest::Url;
+use tracing::field::Empty;
+use tracing::{Span, info_span};
 
 use super::jwks::FETCH_TIMEOUT;
 use crate::loopback::is_loopback_authority;
+use crate::traces;
 
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
@@ -56,6 +60,26 @@ impl Source {
         matches!(self, Self::Inline(_))
     }
 
+    /// The span of a read from a URL, in the trace of whoever caused it. An issuer is a stranger to the trace: it is not told of it.
+    pub(super) fn span(&self) -> Span {
+        let Self::Url(url, _) = self else { return Span::none() };
+        traces::apart(|| {
+            info_span!(
+                target: TRACES,
+                parent: None,
+                "GET",
+                "otel.kind" = "client",
+                "http.request.method" = "GET",
+                "url.full" = shown(url).as_str(),
+                "server.address" = url.host_str(),
+                "server.port" = url.port_or_known_default().map(i64::from),
+                "http.response.status_code" = Empty,
+                "error.type" = Empty,
+                "otel.status_code" = Empty,
+            )
+        })
+    }
+
     pub(super) async fn read(&self) -> Result<String, String> {
         match self {
             Self::Inline(text) => Ok(text.clone()),
@@ -100,6 +124,7 @@ fn client_for(url: &Url) -> Result<reqwest::Client, String> {
 async fn fetch(url: &Url, client: &reqwest::Client) -> Result<String, String> {
     let text = |error: reqwest::Error| error.without_url().to_string();
     let mut response = client.get(url.clone()).send().await.map_err(text)?;
+    Span::current().record("http.response.status_code", i64::from(response.status().as_u16()));
     if !response.status().is_success() {
         return Err(format!("answered {}", response.status()));
     }

@@ -7,6 +7,7 @@ mod authorization;
 mod complete;
 mod deadline;
 mod door;
+mod ending;
 mod figures;
 mod health;
 mod public_streams;
@@ -34,9 +35,11 @@ use door::{Door, DoorLayer};
 
 use crate::call_id::{CallId, KnownPaths};
 use crate::connections::Acceptor;
+use crate::traces::Calls;
 use crate::{ApiError, Authenticator, Gateways, Readiness};
 
 pub use authenticate::is_public;
+pub(crate) use ending::Ending;
 
 /// The longest message that is taken. The longest valid one has a name of 255 characters.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
@@ -69,6 +72,8 @@ pub struct Surface {
     pub only_local: bool,
     /// Whether figures are taken of each call, by the recorder of `metrics` that is installed.
     pub figures: bool,
+    /// Whether each call has a span of a trace, for the layer of OpenTelemetry that is installed.
+    pub traces: bool,
 }
 
 /// The services of the gRPC port, with all that every call passes through.
@@ -77,7 +82,8 @@ pub struct Surface {
 /// If the descriptor set in the contract can't be decoded: a fault of the build.
 #[must_use]
 pub fn routes(surface: Surface) -> Routes {
-    let Surface { tokens, revocations, authenticator, gateways, readiness, only_local, figures } = surface;
+    let Surface { tokens, revocations, authenticator, gateways, readiness, only_local, figures, traces } =
+        surface;
     let door_readiness = readiness.clone();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -112,6 +118,7 @@ pub fn routes(surface: Surface) -> Routes {
     let door = Arc::new(Door {
         paths: paths(&set),
         figures,
+        traces: traces.then(|| Calls::of(&set)),
         only_local,
         authenticator,
         gateways,

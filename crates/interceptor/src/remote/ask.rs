@@ -10,8 +10,9 @@ use tokio::time::timeout;
 use tonic::{Code, Request, Status};
 
 use super::target::{Remote, Target, innermost};
-use super::wire;
+use super::{Endpoint, wire};
 use crate::shared::Shared;
+use crate::traces::Question;
 
 impl Remote {
     /// The server of the stream first, then the others; those that did not answer lately come last.
@@ -49,10 +50,22 @@ impl Remote {
             if let Some(authorization) = &authorization {
                 request.metadata_mut().insert("authorization", authorization.clone());
             }
+            let Endpoint { host, port, .. } = target.endpoint();
+            let question = Question::begin(host, *port);
+            question.inject(request.metadata_mut());
             match timeout(patience, TokenServiceClient::new(target.channel()).verify_token(request)).await {
-                Ok(Ok(answer)) => return Some(answer.into_inner()),
-                Ok(Err(status)) => reasons.push(told(target, "VerifyToken", &status)),
-                Err(_) => reasons.push(format!("{}: VerifyToken: no answer in time", target.name)),
+                Ok(Ok(answer)) => {
+                    question.end(Code::Ok);
+                    return Some(answer.into_inner());
+                }
+                Ok(Err(status)) => {
+                    question.end(status.code());
+                    reasons.push(told(target, "VerifyToken", &status));
+                }
+                Err(_) => {
+                    question.end(Code::DeadlineExceeded);
+                    reasons.push(format!("{}: VerifyToken: no answer in time", target.name));
+                }
             }
             target.shun(shared.clock.moment());
         }

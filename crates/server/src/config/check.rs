@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatekey_core::Lease;
 
 use super::settings::{LogFormat, Settings};
-use super::{Config, ConfigError, DATA_DIR, DatabaseUrl, Mode, StoreConfig, gateways, issuers, people};
+use super::{Config, ConfigError, DATA_DIR, DatabaseUrl, Mode, StoreConfig, gateways, issuers, otlp, people};
 
 const GRPC_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50051);
 const HTTP_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -56,6 +56,7 @@ impl Settings {
         let mut http = people::check(&settings, is_development, &mut problems);
         http.gateway_type_header = gateways::type_header(&settings, &mut problems);
         let gateway_peers = gateways::peers(&settings, &mut problems);
+        let traces = otlp::check(&settings, &mut problems);
 
         let default_format = if is_development { LogFormat::Text } else { LogFormat::Json };
         match store {
@@ -63,6 +64,7 @@ impl Settings {
                 grpc_addr,
                 http_addr,
                 metrics_addr: settings.metrics_addr,
+                traces,
                 data_dir,
                 store,
                 prefix: prefix.unwrap_or_default(),

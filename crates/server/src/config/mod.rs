@@ -3,6 +3,7 @@
 mod check;
 mod gateways;
 mod issuers;
+mod otlp;
 mod people;
 mod settings;
 
@@ -14,6 +15,8 @@ use gatekey_api::IssuerSettings;
 use gatekey_core::Lease;
 use gatekey_model::TokenPrefix;
 use ipnet::IpNet;
+
+use crate::traces::Endpoint;
 
 pub(crate) use settings::{LogFormat, Settings};
 
@@ -41,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) grpc_addr: SocketAddr,
     pub(crate) http_addr: SocketAddr,
     pub(crate) metrics_addr: Option<SocketAddr>,
+    /// Where traces go, if anywhere.
+    pub(crate) traces: Option<Endpoint>,
     pub(crate) data_dir: PathBuf,
     pub(crate) store: StoreConfig,
     pub(crate) prefix: TokenPrefix,

@@ -24,6 +24,15 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDR", env = "GATEKEY_METRICS_ADDR", value_parser = address)]
     pub(crate) metrics_addr: Option<SocketAddr>,
 
+    /// Where traces are sent, by OTLP over gRPC, as in http://127.0.0.1:4317. [default: nowhere]
+    #[arg(long, value_name = "URL", env = "GATEKEY_OTLP_ENDPOINT", hide_env_values = true)]
+    pub(crate) otlp_endpoint: Option<String>,
+
+    /// The share of traces that are sent, 0 to 1, of those that begin here; others go as whoever began them decided.
+    /// [default: OTEL_TRACES_SAMPLER, or 0.01]
+    #[arg(long, value_name = "RATIO", env = "GATEKEY_TRACE_RATIO", allow_negative_numbers = true)]
+    pub(crate) trace_ratio: Option<f64>,
+
     /// The store: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE.
     /// [default: SQLite in --data-dir]
     #[arg(long, value_name = "URL", env = "GATEKEY_DATABASE_URL", hide_env_values = true)]
@@ -213,6 +222,8 @@ impl Settings {
             grpc_addr: self.grpc_addr.or(file.grpc_addr),
             http_addr: self.http_addr.or(file.http_addr),
             metrics_addr: self.metrics_addr.or(file.metrics_addr),
+            otlp_endpoint: self.otlp_endpoint.or(file.otlp_endpoint),
+            trace_ratio: self.trace_ratio.or(file.trace_ratio),
             database_url: if url_given { self.database_url } else { file.database_url },
             database_url_file: if url_given { self.database_url_file } else { file.database_url_file },
             database_connections: self.database_connections.or(file.database_connections),

@@ -83,6 +83,11 @@ fn every_problem_names_its_flag_and_what_is_right() {
         (vec!["--database-connections", "4294967295"], "--database-connections: must be 1 to 1000"),
         (vec!["--database-url-file", "/nonexistent"], "--database-url-file: /nonexistent"),
         (vec!["--database-url", "sqlite:a", "--database-url-file", "b"], "not both"),
+        (vec!["--trace-ratio", "0.5"], "--trace-ratio: belongs to --otlp-endpoint"),
+        (vec!["--otlp-endpoint", "http://a:4317", "--trace-ratio", "-1"], "--trace-ratio: must be 0 to 1"),
+        (vec!["--otlp-endpoint", "collector:4317"], "--otlp-endpoint: must be http://HOST:PORT"),
+        (vec!["--otlp-endpoint", "http://a:4317/v1/traces"], "--otlp-endpoint: must be http://HOST:PORT"),
+        (vec!["--otlp-endpoint", "http://user:hunter2@a:4317"], "credentials go into OTEL_EXPORTER"),
         (vec!["--config", "/nonexistent"], "--config: /nonexistent"),
         (
             vec!["--grpc-addr", "127.0.0.1:9", "--http-addr", "127.0.0.1:9"],
@@ -127,6 +132,8 @@ fn the_file_knows_every_flag_and_flags_go_first() {
 grpc-addr = "127.0.0.1:1"
 http-addr = "127.0.0.1:2"
 metrics-addr = "127.0.0.1:3"
+otlp-endpoint = "http://127.0.0.1:4317"
+trace-ratio = 0.5
 database-url-file = "{}"
 database-connections = 3
 data-dir = "elsewhere"
@@ -165,6 +172,7 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
     let config = check(&["--config", path, "--token-prefix", "flag"]).expect("valid");
     assert_eq!(config.grpc_addr.port(), 1);
     assert_eq!(config.prefix.as_str(), "flag");
+    assert_eq!(config.traces.expect("given").url, "http://127.0.0.1:4317");
     assert_eq!(config.tokens_per_tenant, 7);
     assert_eq!(config.lease.get(), Duration::from_secs(30));
     assert_eq!(config.drain_timeout, Duration::from_secs(9));
