@@ -29,6 +29,16 @@ impl KnownPaths {
         }
     }
 
+    /// The path as a template, and as logs may show it; nothing of one that Gatekey does not have.
+    pub(crate) fn template<'a>(&self, path: &'a str) -> Option<(String, &'a str)> {
+        let numbered = self.is_numbered(path);
+        if !numbered && !self.0.contains(path) {
+            return None;
+        }
+        let route = self.route(path);
+        Some((if numbered { format!("{route}{{id}}") } else { route.to_owned() }, path))
+    }
+
     fn known<'a>(&self, path: &'a str) -> &'a str {
         if self.0.contains(path) || self.is_numbered(path) { path } else { "(unknown)" }
     }
@@ -112,6 +122,10 @@ mod tests {
             assert_eq!(paths.route(other), "(unknown)", "{other}");
         }
         assert_eq!(paths.route("/livez"), "/livez");
+        assert_eq!(paths.template("/livez"), Some(("/livez".to_owned(), "/livez")));
+        let numbered = Some(("/api/v3/tokens/{id}".to_owned(), "/api/v3/tokens/7"));
+        assert_eq!(paths.template("/api/v3/tokens/7"), numbered);
+        assert_eq!(paths.template("/api/v3/tokens/gk_b_7"), None);
         assert_eq!(paths.route("/api/v3/tokens/7"), "/api/v3/tokens/", "one route, whatever the number");
     }
 

@@ -17,6 +17,7 @@ mod page_token;
 mod readiness;
 mod rest;
 mod tls;
+mod traces;
 
 pub use auth::{Authenticator, IssuerError, IssuerSettings, JwksAccess, JwksSource, KnownKey};
 pub use error::{ApiError, DOMAIN, FieldError};

@@ -12,6 +12,7 @@ mod operator;
 mod revocation;
 mod store;
 mod tokens;
+mod traces;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -33,3 +34,4 @@ pub use store::{
     ReplicaRows, Revocation, RevocationLog, Ring, Snapshot, Store, StoredToken, TokenStore,
 };
 pub use tokens::{Settings, Tokens};
+pub use traces::{TRACES, fail};

@@ -11,9 +11,10 @@ use gatekey_model::{
     RequestId, Timestamp, TokenName, TokenPrefix, TokenType, TokenValue, Validity, Verdict, Violations,
 };
 use sha2::{Digest, Sha256};
-use tracing::{error, info};
+use tracing::{Instrument, error, info};
 
 use crate::revocation::Known;
+use crate::traces;
 use crate::{
     Action, AuditEntry, Call, Clock, CreateRequest, CreateToken, Created, DeleteToken, DeletionReceipt,
     Error, Insertion, ListCursor, ListTokens, NewToken, Outcome, PAGE_MAX, Page, Revocation, Revocations,
@@ -171,7 +172,10 @@ impl Tokens {
     async fn in_force(&self, call: &Call, begun: Moment, revocation: Revocation) -> Result<Receipt, Error> {
         let deadline = call.deadline.unwrap_or(Moment::from_nanos(u64::MAX));
         let position = revocation.position;
-        let receipt = self.revocations.in_force(revocation, begun, deadline).await.inspect_err(|cause| {
+        let span = traces::awaiting();
+        let outcome = self.revocations.in_force(revocation, begun, deadline).instrument(span.clone()).await;
+        traces::awaited(&span, &outcome);
+        let receipt = outcome.inspect_err(|cause| {
             info!(%position, %cause, "the revocation is not known to be in force everywhere yet");
         })?;
         info!(

@@ -11,6 +11,7 @@ mod faults;
 mod fleet;
 mod holder;
 mod issuer;
+mod otlp;
 mod pooler;
 mod postgres;
 mod proxy;
@@ -31,6 +32,7 @@ pub use fleet::{
 };
 pub use holder::{Checked, HolderProcess, HolderStart, Outcome, TestHolder};
 pub use issuer::TestIssuer;
+pub use otlp::{Exported, OtlpSink, hex, tree};
 pub use pooler::{PgBouncer, Way};
 pub use postgres::{Cluster, Database};
 pub use proxy::{FaultProxy, Flow, Link, Upstream};

@@ -24,6 +24,7 @@ const EVERYTHING_OF_OURS: &str = "info,gatekey=trace,gatekey_api=trace,gatekey_c
 #[derive(Clone, Debug, Default)]
 pub struct Start {
     args: Vec<OsString>,
+    variables: Vec<(String, String)>,
 }
 
 /// A running server. Killed when dropped.
@@ -61,6 +62,13 @@ impl Start {
         args.into_iter().fold(self, Self::arg)
     }
 
+    /// With this in its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Trusting this issuer, whose keys are put into the folder, with `gateway` for a verifier.
     ///
     /// # Panics
@@ -76,7 +84,7 @@ impl Start {
 
     fn command(&self) -> Command {
         let mut command = Command::new(gatekey());
-        command.arg("serve").args(&self.args);
+        command.arg("serve").args(&self.args).envs(self.variables.iter().cloned());
         for (flag, address) in [("--grpc-addr", "127.0.0.1:0"), ("--http-addr", "127.0.0.1:0")] {
             if !self.args.iter().any(|arg| arg == flag) {
                 command.args([flag, address]);

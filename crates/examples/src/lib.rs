@@ -8,6 +8,7 @@ mod caller;
 mod grpc;
 mod http;
 mod process;
+mod traces;
 
 pub use grpc::serve_grpc;
 pub use http::{http_router, serve_http};

@@ -10,12 +10,18 @@ use std::time::Duration;
 use clap::Args;
 use futures_util::future::BoxFuture;
 use gatekey_interceptor::{ConfigError, Gatekey};
+use opentelemetry_otlp::ExporterBuildError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing::Level;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::traces::Traces;
 
 /// How long a start waits for the first lease. Without one, Gatekey is asked about each token.
 const FIRST_LEASE: Duration = Duration::from_secs(1);
@@ -35,6 +41,16 @@ pub struct Settings {
     /// What is logged, on standard error: a level, or target=level, …
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
+    #[arg(skip)]
+    otlp_endpoint: Option<String>,
+}
+
+impl Settings {
+    /// With traces, to this collector if there is one.
+    #[must_use]
+    pub fn with_traces(self, otlp_endpoint: Option<String>) -> Self {
+        Self { otlp_endpoint, ..self }
+    }
 }
 
 /// Resolves when a server is to stop.
@@ -45,6 +61,8 @@ pub type Stop = BoxFuture<'static, ()>;
 enum Failure {
     #[error("--log: {0}")]
     Log(#[from] ParseError),
+    #[error("--otlp-endpoint: {0}")]
+    Traces(#[from] ExporterBuildError),
     #[error("give --jwt-file, or set GATEKEY_JWT")]
     NoJwt,
     #[error(transparent)]
@@ -70,7 +88,9 @@ pub async fn run<E: Into<Box<dyn Error + Send + Sync>>>(
         Err(failure) => {
             writeln!(io::stderr(), "error: {failure}").ok();
             match failure {
-                Failure::Log(_) | Failure::NoJwt | Failure::Gatekey(_) => ExitCode::from(2),
+                Failure::Log(_) | Failure::Traces(_) | Failure::NoJwt | Failure::Gatekey(_) => {
+                    ExitCode::from(2)
+                }
                 Failure::Signals(_) | Failure::Bind(..) | Failure::Server(_) => ExitCode::FAILURE,
             }
         }
@@ -83,7 +103,8 @@ async fn try_run<E: Into<Box<dyn Error + Send + Sync>>>(
     examples: impl FnOnce(SocketAddr) -> String,
     serve: impl AsyncFnOnce(TcpListener, Gatekey, Stop) -> Result<(), E>,
 ) -> Result<(), Failure> {
-    start_logging(&settings.log)?;
+    let traces = settings.otlp_endpoint.as_deref().map(Traces::start).transpose()?;
+    start_logging(&settings.log, traces.as_ref())?;
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
     let gatekey = connect(settings)?;
     if timeout(FIRST_LEASE, gatekey.leased()).await.is_err() {
@@ -115,16 +136,23 @@ async fn try_run<E: Into<Box<dyn Error + Send + Sync>>>(
     };
     // Last: until then, tokens of calls that still run may be revoked.
     gatekey.shutdown().await;
+    if let Some(traces) = traces {
+        // If it panics, that was told.
+        tokio::task::spawn_blocking(move || traces.end()).await.ok();
+    }
     served.map_err(|cause| Failure::Server(cause.into()))
 }
 
-fn start_logging(filter: &str) -> Result<(), ParseError> {
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(filter)?)
+fn start_logging(filter: &str, traces: Option<&Traces>) -> Result<(), ParseError> {
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .log_internal_errors(false)
-        .init();
+        .with_filter(EnvFilter::try_new(filter)?);
+    // Of the libraries' spans, none.
+    let ours = Targets::new().with_target("gatekey_examples", Level::INFO);
+    let spans = traces.map(|traces| traces.layer().with_filter(ours));
+    tracing_subscriber::registry().with(lines).with(spans).init();
     Ok(())
 }
 

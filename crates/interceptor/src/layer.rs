@@ -13,7 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::{Guard, Protocol, RequestBody, ResponseBody};
-use crate::{Access, Gatekey, Refusal, Rule, VerifiedToken};
+use crate::{Access, Gatekey, Refusal, Rule, VerifiedToken, traces};
 
 /// Puts the check of API tokens in front of a service: see [`Gatekey::layer`].
 #[derive(Clone, Debug)]
@@ -223,6 +223,7 @@ fn admit<B>(
     protocol: Protocol,
     strip: bool,
 ) -> Request<RequestBody<B>> {
+    traces::verified(token);
     if strip {
         request.headers_mut().remove(AUTHORIZATION);
     } else {
@@ -234,6 +235,7 @@ fn admit<B>(
 }
 
 fn answer<R>(refusal: Refusal, protocol: Protocol) -> Response<ResponseBody<R>> {
+    traces::refused(refusal);
     match protocol {
         Protocol::Grpc => refusal.to_grpc(),
         Protocol::Http => refusal.to_http(),

@@ -55,6 +55,7 @@
 //! | `axum` | [`VerifiedToken`] as an extractor |
 //! | `tls` | `https` endpoints, and client certificates that are read again when they change |
 //! | `metrics` | figures for the facade of the `metrics` crate |
+//! | `opentelemetry` | the service's traces go on through the interceptor to Gatekey |
 //! | `test-util` | `FakeGatekey`, for tests of your service |
 
 mod access;
@@ -85,6 +86,7 @@ mod scripted;
 mod shared;
 mod token;
 mod told;
+mod traces;
 mod verify;
 
 pub use access::{Access, InvalidAccess};

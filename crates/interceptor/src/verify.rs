@@ -11,6 +11,7 @@ use crate::Refusal;
 use crate::counters::Count;
 use crate::known::Known;
 use crate::shared::{Sent, Shared, State};
+use crate::traces;
 
 /// What became of a verification.
 #[derive(Clone, Debug)]
@@ -167,7 +168,7 @@ impl Shared {
                 drop(state);
                 // Not by the one who asks: if that goes away, the others need not begin anew.
                 let landing = Landing { shared: Arc::clone(self), flight, landed: false };
-                self.backend.spawn(fly(landing, checksum));
+                self.backend.spawn(traces::current(fly(landing, checksum)));
                 Look::Share(waiting)
             }
             Begun::Lead(flight) => {

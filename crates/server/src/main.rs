@@ -11,6 +11,7 @@ mod doctor;
 mod ending;
 mod health;
 mod health_port;
+mod log_ids;
 mod metrics;
 mod migrate;
 mod operator;
@@ -22,6 +23,7 @@ mod store;
 mod synchronous;
 mod supervisor;
 mod telemetry;
+mod traces;
 mod trust;
 mod welcome;
 

@@ -105,6 +105,10 @@ fn describe() {
         "Looks at the files of TLS that found them bad: those before stay in force."
     );
     describe_counter!("gatekey_tls_handshakes_total", "TLS handshakes by what became of them.");
+    describe_counter!(
+        "gatekey_trace_spans_total",
+        "Spans of traces by what became of them: sent, failed (not taken by the collector), or dropped (too many waited)."
+    );
     describe_counter!("grpc_server_started_total", "Calls that have begun.");
     describe_counter!("grpc_server_handled_total", "Calls that have ended, by their code.");
     describe_histogram!("grpc_server_handling_seconds", "How long calls took.");

@@ -20,6 +20,7 @@ use crate::metrics::{Recorder, Scrapes};
 use crate::servers::Servers;
 use crate::signals::Signals;
 use crate::store::LateStore;
+use crate::traces::Traces;
 use crate::{Failure, certificates, metrics, starting, supervisor, telemetry, welcome};
 
 /// How often the lease is looked at, for whether calls should be sent here.
@@ -29,15 +30,19 @@ const SESSION: u32 = 86_400;
 
 pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let config = settings.check()?;
-    telemetry::start(&config)?;
+    let traces = telemetry::start(&config)?;
     let recorder = Recorder::install(&config)?;
     let mut signals = Signals::listen()?;
     let tls = certificates::start(&config)?;
     let dev_key = dev_key(&config)?;
     let store = LateStore::default();
-    let revocations = Revocations::start(store.shared(), Arc::new(SystemClock), config.lease)
+    let shared = match &traces {
+        Some(_) => Traces::store(store.shared(), &config.store),
+        None => store.shared(),
+    };
+    let revocations = Revocations::start(Arc::clone(&shared), Arc::new(SystemClock), config.lease)
         .map_err(|cause| Failure::run("no random numbers", cause))?;
-    let surface = surface(&config, dev_key.as_deref(), store.shared(), revocations.clone()).await?;
+    let surface = surface(&config, dev_key.as_deref(), shared, revocations.clone()).await?;
     let readiness = surface.readiness.clone();
 
     let grpc_listener = bind("--grpc-addr", config.grpc_addr).await?;
@@ -53,6 +58,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
         readiness: readiness.clone(),
         settings: config.http.clone(),
         development: dev_key.clone().map(|key| sign_in(key, http_addr.port())),
+        traces: config.traces.is_some(),
     });
     let grpc = (grpc_listener, grpc::routes(surface));
     let mut servers = Servers::start(grpc, config.life.connection_age, (http_listener, http_router), tls);
@@ -102,6 +108,9 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     drop((scrapes, health));
     revocations.stop();
     store.close().await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     info!("ended");
     Ok(())
 }
@@ -165,6 +174,7 @@ async fn surface(
         only_local,
         connection_age: config.life.connection_age,
         figures: config.metrics_addr.is_some(),
+        traces: config.traces.is_some(),
     })
 }
 

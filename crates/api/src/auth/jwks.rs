@@ -11,9 +11,11 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use gatekey_core::fail;
 use jsonwebtoken::Algorithm;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::AuthError;
 use super::jwks_source::{JwksAccess, JwksSource, Source};
@@ -150,8 +152,14 @@ impl Keys {
         }
         *last_attempt = Some(Instant::now());
         let keys = Arc::clone(self);
+        let span = self.source.span();
         Some(tokio::spawn(async move {
-            if let Err(cause) = keys.read().await {
+            let read = keys.read().instrument(span.clone()).await;
+            if read.is_err() {
+                fail(&span, "_OTHER");
+            }
+            drop(span);
+            if let Err(cause) = read {
                 tracing::warn!(cause, "an issuer's keys can't be read");
                 keys.set_mut().failed_at = Some(Instant::now());
             }

@@ -4,12 +4,16 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use gatekey_core::TRACES;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use reqwest::Url;
+use tracing::field::Empty;
+use tracing::{Span, info_span};
 
 use super::jwks::FETCH_TIMEOUT;
 use crate::loopback::is_loopback_authority;
+use crate::traces;
 
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
@@ -77,6 +81,26 @@ impl Source {
     /// Whether it says the same for ever.
     pub(super) fn is_fixed(&self) -> bool {
         matches!(self, Self::Inline(_))
+    }
+
+    /// The span of a read from a URL, in the trace of whoever caused it. An issuer is a stranger to the trace: it is not told of it.
+    pub(super) fn span(&self) -> Span {
+        let Self::Url(url, _) = self else { return Span::none() };
+        traces::apart(|| {
+            info_span!(
+                target: TRACES,
+                parent: None,
+                "GET",
+                "otel.kind" = "client",
+                "http.request.method" = "GET",
+                "url.full" = shown(url).as_str(),
+                "server.address" = url.host_str(),
+                "server.port" = url.port_or_known_default().map(i64::from),
+                "http.response.status_code" = Empty,
+                "error.type" = Empty,
+                "otel.status_code" = Empty,
+            )
+        })
     }
 
     pub(super) async fn read(&self) -> Result<String, String> {
@@ -161,6 +185,7 @@ async fn fetch(url: &Url, access: &JwksAccess, client: &Client) -> Result<String
     }
     let text = |error: reqwest::Error| error.without_url().to_string();
     let mut response = request.send().await.map_err(text)?;
+    Span::current().record("http.response.status_code", i64::from(response.status().as_u16()));
     if !response.status().is_success() {
         return Err(format!("answered {}", response.status()));
     }

@@ -15,12 +15,13 @@ mod verifying_key;
 
 use std::sync::Arc;
 
-use gatekey_core::{Caller, Clock};
+use gatekey_core::{Caller, Clock, fail};
 use gatekey_model::Timestamp;
 use gatekey_proto::v1::ErrorReason;
 use http::HeaderMap;
+use tracing::Instrument;
 
-use crate::ApiError;
+use crate::{ApiError, traces};
 use cache::CallerCache;
 use issuer::Issuer;
 
@@ -92,6 +93,17 @@ impl Authenticator {
         if let Some(caller) = self.remembered(token) {
             return Ok(caller);
         }
+        let span = traces::authenticating();
+        let outcome = self.check(token).instrument(span.clone()).await;
+        match &outcome {
+            Ok(_) => {}
+            Err(AuthError::Refused(_)) => fail(&span, "refused"),
+            Err(AuthError::CannotTell) => fail(&span, "cannot_tell"),
+        }
+        outcome
+    }
+
+    async fn check(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
         let now = self.clock.now();
         let name = claims::unverified_issuer(token)?;
         let index = self.issuers.iter().position(|issuer| issuer.is(&name)).ok_or(UNKNOWN_ISSUER)?;

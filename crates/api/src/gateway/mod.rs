@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::ApiError;
 use crate::auth::refusals;
+use crate::traces;
 
 pub use askers::Gateways;
 pub(crate) use question::{Mandate, NoRule, Question};
@@ -62,6 +63,7 @@ pub(crate) fn count(asker: &'static str, decision: &Result<Arc<Token>, Refusal>)
 
 /// The same in words.
 pub(crate) fn count_as(asker: &'static str, decision: &'static str) {
+    traces::decided(decision);
     counter!("gatekey_gateway_decisions_total", "asker" => asker, "decision" => decision).increment(1);
 }
 

@@ -1,5 +1,5 @@
-//! What every call of the gRPC port passes through, in this order: its id and span, loopback, the form of errors, the
-//! deadline, and who calls.
+//! What every call of the gRPC port passes through, in this order: its id and spans (of the log, and of its trace), loopback,
+//! the form of errors, the deadline, and who calls.
 //!
 //! A service of its own and no stack of middleware functions: for a caller who is known already, which is nearly every
 //! call, all of it is done before there is a future, and one small one is made.
@@ -14,14 +14,16 @@ use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, TryFutureExt};
 use gatekey_core::Caller;
 use tower::{Layer, Service};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
+use super::ending::follow;
 use super::figures::Figures;
 use super::{authenticate, authorization, complete, deadline, public_streams};
 use crate::auth::refusals;
 use crate::call_id::{Identified, KnownPaths};
 use crate::connections::Peer;
 use crate::tls::ClientCertificate;
+use crate::traces::{Calls, TracedCall};
 use crate::{ApiError, Authenticator, Gateways, Readiness, loopback};
 
 /// What it takes to let a call in.
@@ -29,6 +31,8 @@ pub(super) struct Door {
     pub(super) paths: KnownPaths,
     /// None are taken without a recorder.
     pub(super) figures: Option<Figures>,
+    /// None are made where nobody is to see them.
+    pub(super) traces: Option<Calls>,
     /// Whether only local callers are answered.
     pub(super) only_local: bool,
     pub(super) authenticator: Arc<Authenticator>,
@@ -86,30 +90,45 @@ where
         let ours = complete::is_ours(request.uri().path());
         let question = is_question(&request);
         let begun = self.door.figures.as_ref().and_then(|figures| figures.begin(request.uri().path()));
+        let traced = self.door.traces.as_ref();
+        let traced = traced.and_then(|traces| traces.begin(request.uri().path(), request.headers()));
+        let server = traced.as_ref().map_or_else(Span::none, TracedCall::span);
         let within = deadline::set(&mut request);
-        let admission = span.in_scope(|| self.door.admit(&mut request));
+        let admission = span.in_scope(|| server.in_scope(|| self.door.admit(&mut request)));
         let finish = move |response| {
             let response = if ours { complete::complete(response) } else { response };
-            let response =
-                identified.end(if question { authorization::complete(response) } else { response });
-            Ok(match begun {
-                Some(begun) => begun.follow(response),
+            let response = if question {
+                let server = traced.as_ref().map_or_else(Span::none, TracedCall::span);
+                server.in_scope(|| authorization::complete(response))
+            } else {
+                response
+            };
+            let response = identified.end(response);
+            let response = match begun {
+                Some(begun) => follow(response, begun),
+                None => response,
+            };
+            Ok(match traced {
+                Some(traced) => follow(response, traced),
                 None => response,
             })
         };
         match admission {
             Admission::Admitted => {
-                let answer = span.in_scope(|| self.inner.call(request));
-                answer_in_time(answer.instrument(span), within, finish)
+                let answer = span.in_scope(|| server.in_scope(|| self.inner.call(request)));
+                answer_in_time(answer.instrument(server).instrument(span), within, finish)
             }
             Admission::Unknown => {
                 // The one that is ready is called, and its clone stays behind.
                 let clone = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, clone);
                 let answer = introduce(Arc::clone(&self.door), request, inner);
-                answer_in_time(answer.instrument(span), within, finish)
+                answer_in_time(answer.instrument(server).instrument(span), within, finish)
             }
-            Admission::Refused(response) => ready(finish(response)).boxed(),
+            Admission::Refused(response) => {
+                drop(server);
+                ready(finish(response)).boxed()
+            }
         }
     }
 }

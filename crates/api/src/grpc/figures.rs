@@ -2,18 +2,14 @@
 //! `grpc_server_started_total`, `grpc_server_handled_total` and `grpc_server_handling_seconds`.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::body::{Body, Bytes};
-use axum::response::Response;
-use http::HeaderMap;
-use http_body::{Frame, SizeHint};
 use metrics::{Counter, Histogram, counter, histogram};
 use prost_types::FileDescriptorSet;
-use tonic::{Code, Status};
+use tonic::Code;
+
+use super::ending::Ending;
 
 /// The codes of gRPC, by their numbers, as those dashboards write them.
 const CODES: [&str; 17] = [
@@ -99,18 +95,7 @@ impl Method {
     }
 }
 
-impl Begun {
-    /// Follows the answer to its end, where its status is.
-    pub(super) fn follow(mut self, response: Response) -> Response {
-        match Status::from_header_map(response.headers()) {
-            Some(status) => {
-                self.end(status.code());
-                response
-            }
-            None => response.map(|body| Body::new(Followed { body, begun: self })),
-        }
-    }
-
+impl Ending for Begun {
     fn end(&mut self, code: Code) {
         if !self.ended {
             self.ended = true;
@@ -124,49 +109,6 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         self.end(if std::thread::panicking() { Code::Internal } else { Code::Cancelled });
-    }
-}
-
-/// The body of an answer, which ends with its status.
-struct Followed {
-    body: Body,
-    begun: Begun,
-}
-
-impl Followed {
-    fn see(&mut self, trailers: &HeaderMap) {
-        self.begun.end(Status::from_header_map(trailers).map_or(Code::Unknown, |status| status.code()));
-    }
-}
-
-impl http_body::Body for Followed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some(trailers) = frame.trailers_ref() {
-                    self.see(trailers);
-                }
-            }
-            // Without a status.
-            Poll::Ready(Some(Err(_)) | None) => self.begun.end(Code::Unknown),
-            Poll::Pending => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

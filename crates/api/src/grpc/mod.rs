@@ -7,6 +7,7 @@ mod authorization;
 mod complete;
 mod deadline;
 mod door;
+mod ending;
 mod figures;
 mod health;
 mod public_streams;
@@ -35,9 +36,11 @@ use door::{Door, DoorLayer};
 use crate::call_id::{CallId, KnownPaths};
 use crate::connections::Incoming;
 use crate::tls::{Protocol, Tls};
+use crate::traces::Calls;
 use crate::{ApiError, Authenticator, Gateways, Readiness};
 
 pub use authenticate::is_public;
+pub(crate) use ending::Ending;
 
 /// The longest message that is taken. The longest valid one has a name of 255 characters.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
@@ -71,6 +74,8 @@ pub struct Surface {
     pub connection_age: Duration,
     /// Whether figures are taken of each call, by the recorder of `metrics` that is installed.
     pub figures: bool,
+    /// Whether each call has a span of a trace, for the layer of OpenTelemetry that is installed.
+    pub traces: bool,
 }
 
 /// The services of the gRPC port, with all that every call passes through.
@@ -88,6 +93,7 @@ pub fn routes(surface: Surface) -> Routes {
         only_local,
         connection_age,
         figures,
+        traces,
     } = surface;
     let door_readiness = readiness.clone();
     let reflection = || {
@@ -121,6 +127,7 @@ pub fn routes(surface: Surface) -> Routes {
     let door = Arc::new(Door {
         paths: paths(&set),
         figures,
+        traces: traces.then(|| Calls::of(&set)),
         only_local,
         authenticator,
         gateways,

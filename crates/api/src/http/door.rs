@@ -1,4 +1,4 @@
-//! What every call of the HTTP port passes through: its id and span, and headers for browsers. And who calls, for those
+//! What every call of the HTTP port passes through: its id and spans, and headers for browsers. And who calls, for those
 //! routes that ask.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use gatekey_core::{Call, Caller};
 use gatekey_proto::v1::ErrorReason;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use metrics::histogram;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::sign_in::DevelopmentSignIn;
 use super::{Settings, probes};
@@ -20,6 +20,7 @@ use crate::auth::{bearer, refusals};
 use crate::call_id::{CallId, Identified, KnownPaths};
 use crate::connections::Peer;
 use crate::gateway::forward_auth;
+use crate::traces::{self, TracedRequest};
 use crate::{ApiError, Authenticator, console, rest};
 
 /// Finds out who calls over HTTP.
@@ -82,7 +83,7 @@ impl Doorkeeper {
 }
 
 /// Puts the door around the routes.
-pub(super) fn around(router: Router, base: &str) -> Router {
+pub(super) fn around(router: Router, base: &str, traces: bool) -> Router {
     let paths = probes::PATHS.map(str::to_owned).into_iter();
     let paths: KnownPaths = paths
         .chain([forward_auth::PATH.to_owned()])
@@ -100,12 +101,27 @@ pub(super) fn around(router: Router, base: &str) -> Router {
                 method: method(request.method()),
                 status: None,
             };
-            let response = next.run(request).instrument(identified.span()).await;
+            let traced = traces.then(|| trace(&paths, &request)).flatten();
+            let server = traced.as_ref().map_or_else(Span::none, TracedRequest::span);
+            let response = next.run(request).instrument(server).instrument(identified.span()).await;
             begun.status = Some(response.status());
             drop(begun);
+            if let Some(traced) = traced {
+                traced.end(response.status());
+            }
             identified.end(for_browsers(response))
         }
     }))
+}
+
+/// Opens the span of a request's trace. Probes have none.
+fn trace(paths: &KnownPaths, request: &Request) -> Option<TracedRequest> {
+    let path = request.uri().path();
+    if probes::PATHS.contains(&path) {
+        return None;
+    }
+    let (route, path) = paths.template(path).unzip();
+    Some(traces::begin(method(request.method()), route.as_deref(), path, request.headers()))
 }
 
 /// A request that has begun, to be recorded when it ends: without a status if its caller went away first.

@@ -51,6 +51,8 @@ pub struct Surface {
     pub settings: Settings,
     /// In development mode, and only there: signs people in. Then only local callers are answered, too.
     pub development: Option<DevelopmentSignIn>,
+    /// Whether each request has a span of a trace, for the layer of OpenTelemetry that is installed.
+    pub traces: bool,
 }
 
 /// What an operator decides about the HTTP port.
@@ -72,7 +74,7 @@ pub struct Settings {
 
 /// The routes of the HTTP port.
 pub fn router(surface: Surface) -> Router {
-    let Surface { tokens, authenticator, gateways, readiness, settings, development } = surface;
+    let Surface { tokens, authenticator, gateways, readiness, settings, development, traces } = surface;
     let only_local = development.is_some();
     let doorkeeper = Doorkeeper::new(authenticator, &settings, development.as_ref());
     let base = settings.base_path.as_str();
@@ -89,7 +91,7 @@ pub fn router(surface: Surface) -> Router {
         router = router.layer(from_fn(crate::loopback::only_local));
     }
     // Outside of that: gateways have forwarding headers, and prove themselves.
-    door::around(router.merge(forward_auth), base)
+    door::around(router.merge(forward_auth), base, traces)
 }
 
 impl Connected<IncomingStream<'_, Incoming>> for Peer {

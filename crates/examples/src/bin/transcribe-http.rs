@@ -13,14 +13,17 @@ struct Cli {
     /// Where it listens; port 0 is any that is free.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     addr: SocketAddr,
+    /// Where traces are sent, by OTLP over gRPC, as in http://127.0.0.1:4317. Without it there are none.
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
     #[command(flatten)]
     settings: Settings,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Cli { addr, settings } = Cli::parse();
-    run(settings, addr, examples, serve_http).await
+    let Cli { addr, otlp_endpoint, settings } = Cli::parse();
+    run(settings.with_traces(otlp_endpoint), addr, examples, serve_http).await
 }
 
 /// Commands to paste.

@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use gatekey_interceptor::{Access, Gatekey, Rule, VerifiedToken};
 use tokio::net::TcpListener;
 
+use crate::traces;
 use crate::v1::Caller;
 
 /// Whatever is not named here is refused.
@@ -33,6 +34,7 @@ pub fn http_router(gatekey: &Gatekey) -> Router {
         .route("/v1/realtime/events", get(events::events))
         .route("/v1/realtime", any(websocket::realtime))
         .layer(gatekey.layer(access()))
+        .layer(traces::requests())
 }
 
 /// Serves [`http_router`] until `until` resolves and the requests that run then are finished.

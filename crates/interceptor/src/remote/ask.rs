@@ -10,8 +10,9 @@ use tokio::time::timeout;
 use tonic::{Code, Request, Status};
 
 use super::target::{Remote, Target, innermost};
-use super::wire;
+use super::{Endpoint, wire};
 use crate::shared::Shared;
+use crate::traces::Question;
 
 impl Remote {
     /// Every server that is known; if none of them answers, those for which the names stand by now.
@@ -52,10 +53,23 @@ impl Remote {
                     continue;
                 }
                 let mut service = TokenServiceClient::new(target.channel());
-                match timeout(patience, service.verify_token(request(patience))).await {
-                    Ok(Ok(answer)) => return Some(answer.into_inner()),
-                    Ok(Err(status)) => reasons.push(told(target, "VerifyToken", &status)),
-                    Err(_) => reasons.push(format!("{}: VerifyToken: no answer in time", target.name)),
+                let Endpoint { host, port, .. } = target.endpoint();
+                let question = Question::begin(host, *port);
+                let mut request = request(patience);
+                question.inject(request.metadata_mut());
+                match timeout(patience, service.verify_token(request)).await {
+                    Ok(Ok(answer)) => {
+                        question.end(Code::Ok);
+                        return Some(answer.into_inner());
+                    }
+                    Ok(Err(status)) => {
+                        question.end(status.code());
+                        reasons.push(told(target, "VerifyToken", &status));
+                    }
+                    Err(_) => {
+                        question.end(Code::DeadlineExceeded);
+                        reasons.push(format!("{}: VerifyToken: no answer in time", target.name));
+                    }
                 }
                 target.shun(shared.clock.moment());
                 asked.push(Arc::clone(target));

@@ -239,6 +239,11 @@ impl Target {
         Ok(Self { name, transport, channel: OnceLock::new(), shunned_until: AtomicU64::new(0), made_of })
     }
 
+    /// As it was configured.
+    pub(super) const fn endpoint(&self) -> &Endpoint {
+        &self.made_of.endpoint
+    }
+
     /// The connection for questions; made at the first call on it, on the current runtime.
     pub(super) fn channel(&self) -> Channel {
         self.channel.get_or_init(|| self.transport.connect_lazy()).clone()

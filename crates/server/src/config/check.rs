@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatekey_core::Lease;
 
 use super::settings::{LogFormat, Settings};
-use super::{Config, ConfigError, DATA_DIR, Life, Mode, StoreConfig, database, gateways, issuers, people, tls};
+use super::{Config, ConfigError, DATA_DIR, Life, Mode, StoreConfig, database, gateways, issuers, otlp, people, tls};
 
 /// Where gRPC is served unless another address is given.
 pub(crate) const GRPC_ADDR: SocketAddr =
@@ -58,6 +58,7 @@ impl Settings {
         let mut http = people::check(&settings, is_development, &mut problems);
         http.gateway_type_header = gateways::type_header(&settings, &mut problems);
         let gateway_peers = gateways::peers(&settings, &mut problems);
+        let traces = otlp::check(&settings, &mut problems);
 
         let default_format = if is_development { LogFormat::Text } else { LogFormat::Json };
         match store {
@@ -67,6 +68,7 @@ impl Settings {
                 metrics_addr: settings.metrics_addr,
                 health_addr: settings.health_addr,
                 tls,
+                traces,
                 data_dir,
                 store,
                 prefix: prefix.unwrap_or_default(),

@@ -5,6 +5,7 @@ mod database;
 mod gateways;
 mod issuers;
 mod life;
+mod otlp;
 mod people;
 mod settings;
 mod tls;
@@ -16,6 +17,8 @@ use gatekey_api::IssuerSettings;
 use gatekey_core::Lease;
 use gatekey_model::TokenPrefix;
 use ipnet::IpNet;
+
+use crate::traces::Endpoint;
 
 pub(crate) use check::GRPC_ADDR;
 pub(crate) use life::Life;
@@ -54,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) health_addr: Option<SocketAddr>,
     /// gRPC and HTTP are in plaintext without.
     pub(crate) tls: Option<TlsConfig>,
+    /// Where traces go, if anywhere.
+    pub(crate) traces: Option<Endpoint>,
     pub(crate) data_dir: PathBuf,
     pub(crate) store: StoreConfig,
     pub(crate) prefix: TokenPrefix,

@@ -57,6 +57,14 @@ pub(crate) struct Settings {
     #[arg(long = "gateway-spiffe-id", value_name = "ID", env = "GATEKEY_GATEWAY_SPIFFE_ID")]
     #[serde(rename = "gateway-spiffe-id")]
     pub(crate) gateway_spiffe_ids: Vec<String>,
+    /// Where traces are sent, by OTLP over gRPC, as in http://127.0.0.1:4317. [default: nowhere]
+    #[arg(long, value_name = "URL", env = "GATEKEY_OTLP_ENDPOINT", hide_env_values = true)]
+    pub(crate) otlp_endpoint: Option<String>,
+
+    /// The share of traces that are sent, 0 to 1, of those that begin here; others go as whoever began them decided.
+    /// [default: OTEL_TRACES_SAMPLER, or 0.01]
+    #[arg(long, value_name = "RATIO", env = "GATEKEY_TRACE_RATIO", allow_negative_numbers = true)]
+    pub(crate) trace_ratio: Option<f64>,
 
     /// The store: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE.
     /// [default: SQLite in --data-dir]
@@ -312,6 +320,8 @@ impl Settings {
             tls_min_version: self.tls_min_version.or(file.tls_min_version),
             verifier_spiffe_ids: given_or(self.verifier_spiffe_ids, file.verifier_spiffe_ids),
             gateway_spiffe_ids: given_or(self.gateway_spiffe_ids, file.gateway_spiffe_ids),
+            otlp_endpoint: self.otlp_endpoint.or(file.otlp_endpoint),
+            trace_ratio: self.trace_ratio.or(file.trace_ratio),
             database_url: if url_given { self.database_url } else { file.database_url },
             database_url_file: if url_given { self.database_url_file } else { file.database_url_file },
             database_pooler: self.database_pooler.or(file.database_pooler),

@@ -128,6 +128,11 @@ fn every_problem_names_its_flag_and_what_is_right() {
             vec!["--database-direct-url", "postgres://db/a", "--database-direct-url-file", "b"],
             "--database-direct-url-file: give it or --database-direct-url, not both",
         ),
+        (vec!["--trace-ratio", "0.5"], "--trace-ratio: belongs to --otlp-endpoint"),
+        (vec!["--otlp-endpoint", "http://a:4317", "--trace-ratio", "-1"], "--trace-ratio: must be 0 to 1"),
+        (vec!["--otlp-endpoint", "collector:4317"], "--otlp-endpoint: must be http://HOST:PORT"),
+        (vec!["--otlp-endpoint", "http://a:4317/v1/traces"], "--otlp-endpoint: must be http://HOST:PORT"),
+        (vec!["--otlp-endpoint", "http://user:hunter2@a:4317"], "credentials go into OTEL_EXPORTER"),
         (vec!["--config", "/nonexistent"], "--config: /nonexistent"),
         (
             vec!["--grpc-addr", "127.0.0.1:9", "--http-addr", "127.0.0.1:9"],
@@ -190,6 +195,8 @@ gateway-spiffe-id = ["spiffe://example.org/edge", "spiffe://example.org/inner"]
 database-url-file = "{url_file}"
 database-pooler = "transaction"
 database-direct-url-file = "{direct_file}"
+otlp-endpoint = "http://127.0.0.1:4317"
+trace-ratio = 0.5
 database-connections = 3
 data-dir = "elsewhere"
 token-prefix = "acme"
@@ -237,6 +244,7 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
     let config = check(&["--config", path, "--token-prefix", "flag"]).expect("valid");
     assert_eq!(config.grpc_addr.port(), 1);
     assert_eq!(config.prefix.as_str(), "flag");
+    assert_eq!(config.traces.expect("given").url, "http://127.0.0.1:4317");
     assert_eq!(config.tokens_per_tenant, 7);
     assert_eq!(config.lease.get(), Duration::from_secs(30));
     let life = config.life;
