@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use gatekey_api::{grpc, http};
+use gatekey_api::{Tls, grpc, http};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
@@ -24,11 +24,12 @@ impl Servers {
         grpc: (TcpListener, Routes),
         connection_age: Duration,
         http: (TcpListener, Router),
+        tls: Option<Tls>,
     ) -> Self {
         let (open, closed) = watch::channel(());
         let stop = until_dropped(closed.clone());
-        let grpc = tokio::spawn(grpc::serve(grpc.0, grpc.1, connection_age, stop));
-        let http = tokio::spawn(http::serve(http.0, http.1, until_dropped(closed)));
+        let grpc = tokio::spawn(grpc::serve(grpc.0, tls.clone(), grpc.1, connection_age, stop));
+        let http = tokio::spawn(http::serve(http.0, tls, http.1, until_dropped(closed)));
         Self { open: Some(open), grpc, http }
     }
 

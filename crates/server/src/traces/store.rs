@@ -31,7 +31,7 @@ impl TracedStore {
     pub(super) fn new(inner: Arc<dyn Store>, config: &StoreConfig) -> Self {
         let (system, namespace) = match config {
             StoreConfig::Sqlite(_) => ("sqlite", Some(SQLITE_NAMESPACE.to_owned())),
-            StoreConfig::Postgres(url, _) => ("postgresql", database(url.expose())),
+            StoreConfig::Postgres(postgres) => ("postgresql", database(postgres.url.expose())),
         };
         Self { inner, system, namespace }
     }
