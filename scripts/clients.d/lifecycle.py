@@ -99,8 +99,9 @@ def by_gatekey(name):
     return by_command(command, "can't be reached", "is not serving")
 
 
-def by_probe(name):
-    command = [PROBE, "-addr", ADDRESS, "-service", name, "-connect-timeout", "5s"]
+def by_probe(name, patience):
+    """It tries again until its time is over, where nobody listens."""
+    command = [PROBE, "-addr", ADDRESS, "-service", name, "-connect-timeout", patience]
     return by_command(command, "failed to connect", "service unhealthy")
 
 
@@ -118,10 +119,10 @@ class Tokens:
 
     def __init__(self, jwt):
         self.jwt = jwt
-        channel = grpc.insecure_channel(ADDRESS)
-        self.pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
-        self.service = self.pool.FindServiceByName("gatekey.v1.TokenService")
-        channel.close()
+        with grpc.insecure_channel(ADDRESS) as channel:
+            self.pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+            self.service = self.pool.FindServiceByName("gatekey.v1.TokenService")
+            self.pool.FindServiceByName("gatekey.v1.RevocationService")
 
     def message(self, name):
         return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"gatekey.v1.{name}"))
@@ -210,7 +211,7 @@ def look(phase, live, ready, verify=None, create=None):
         wanted = live if name == "" else ready
         answers = {"grpcio": by_grpcio(name), "gatekey health": by_gatekey(name)}
         if PROBE:
-            answers["grpc-health-probe"] = by_probe(name)
+            answers["grpc-health-probe"] = by_probe(name, "500ms" if wanted == NOBODY else "5s")
         for tool, answer in answers.items():
             expect(f"{phase}: {tool}, '{name}'", wanted, answer)
         shown = ""
@@ -266,8 +267,8 @@ try:
     expect("draining: the watch of the process is told", (DOWN, "its end"), (live.get(timeout=SECONDS), live.get(timeout=SECONDS)))
     expect("draining: the watch of readiness ends", "its end", ready.get(timeout=SECONDS))
     until("it takes nothing any more", lambda: by_http("/livez") == NOBODY)
-    look("draining", NOBODY, NOBODY)
     expect("draining: it is still there, for a lease that it gave", None, server.poll())
+    look("draining", NOBODY, NOBODY)
 
     expect("gone: its exit code", 0, server.wait(timeout=SECONDS))
     look("gone", NOBODY, NOBODY)

@@ -33,6 +33,18 @@ impl Begun {
         }
     }
 
+    /// Waits until its log says this.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn logs(&self, text: &str) {
+        let begun = Instant::now();
+        while !self.server.log().contains(text) {
+            assert!(begun.elapsed() < ROOMY, "it does not log {text:?}: {}", self.server.log());
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// What its health says of a name; nothing while nobody answers.
     pub async fn health(&self, service: &str) -> Option<ServingStatus> {
         let request = HealthCheckRequest { service: service.to_owned() };

@@ -106,7 +106,8 @@ pub(crate) async fn open(config: &StoreConfig) -> Result<OpenStore, NotOpen> {
                     Ok(OpenStore::Postgres(Arc::new(store)))
                 }
                 Err(cause) => {
-                    store.close().await;
+                    // Whoever waits for the schema need not wait for that.
+                    tokio::spawn(async move { store.close().await });
                     Err(cause.into())
                 }
             }
