@@ -40,7 +40,7 @@ impl Line {
         Self::Revoke {
             seq: revoked.position.seq.get(),
             nonce: nonce(revoked.position),
-            digest: revoked.digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+            digest: digits(&revoked.digest),
             key: revoked.key.as_str().to_owned(),
             time: revoked.at.map(|at| at.to_string()),
         }
@@ -49,6 +49,13 @@ impl Line {
     pub(super) fn end(head: Position, count: usize) -> Self {
         Self::End { seq: head.seq.get(), nonce: nonce(head), count }
     }
+}
+
+/// As `sha256sum` prints it.
+fn digits(digest: &TokenDigest) -> String {
+    let (high, low) = digest.as_bytes().split_at(16);
+    let number = |half: &[u8]| half.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    format!("{:032x}{:032x}", number(high), number(low))
 }
 
 fn nonce(position: Position) -> String {
@@ -142,6 +149,16 @@ mod tests {
             (read.digests.as_slice(), read.malformed.as_slice(), read.whole),
             (&expected[..], &[][..], true)
         );
+    }
+
+    #[test]
+    fn a_digest_is_written_byte_by_byte() {
+        let mut bytes = [0; 32];
+        (bytes[0], bytes[15], bytes[16], bytes[31]) = (0x0a, 0xbc, 0x01, 0xff);
+        let digest = TokenDigest::from_bytes(bytes);
+        let zeros = "0".repeat(28);
+        assert_eq!(digits(&digest), format!("0a{zeros}bc01{zeros}ff"));
+        assert_eq!(parse_digest(&digits(&digest)), Some(digest));
     }
 
     #[test]
