@@ -36,10 +36,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let dev_key = dev_key(&config)?;
     let opened = store::open(&config.store).await?;
     opened.report().await;
-    let store = match &traces {
-        Some(_) => Traces::store(opened.shared(), &config.store),
-        None => opened.shared(),
-    };
+    let store = traced(opened.shared(), &config);
     let revocations = Revocations::start(Arc::clone(&store), Arc::new(SystemClock), config.lease)
         .map_err(|cause| Failure::run("no random numbers", cause))?;
     let surface = surface(&config, dev_key.as_deref(), store, revocations.clone()).await?;
@@ -138,6 +135,11 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     }
     info!("ended");
     Ok(())
+}
+
+/// The store, with spans where traces go anywhere.
+fn traced(store: Arc<dyn Store>, config: &Config) -> Arc<dyn Store> {
+    if config.traces.is_some() { Traces::store(store, &config.store) } else { store }
 }
 
 /// What is said on standard output, for programs that wait for it.
