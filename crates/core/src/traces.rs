@@ -8,8 +8,8 @@ use tracing::{Span, info_span};
 use crate::{Error, StoreError};
 
 /// The target of every span that belongs to a trace, and of nothing else. Lines of the log are no part of traces: what they tell
-/// is not made for leaving the machine.
-pub const TRACES: &str = "gatekey::traces";
+/// is not made for leaving the machine. No module's path begins so: the log leaves out all that does.
+pub const TRACES: &str = "gatekey_spans";
 
 /// While a delete waits to be in force everywhere.
 pub(crate) fn awaiting() -> Span {

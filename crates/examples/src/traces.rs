@@ -1,7 +1,6 @@
 //! The service's traces: a span for each request, in the trace of who sent it, and on to Gatekey by the interceptor. As any service
 //! sets up OpenTelemetry; of Gatekey's there is only the feature `opentelemetry` of the interceptor.
 
-use axum::extract::MatchedPath;
 use http::Request;
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider as _;
@@ -69,7 +68,7 @@ impl<B> MakeSpan<B> for RequestSpan {
     fn make_span(&mut self, request: &Request<B>) -> Span {
         let method = request.method().as_str();
         // Of the path only what this service knows: it is a stranger's text.
-        let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let route = crate::http::routes().find(|route| *route == request.uri().path());
         let name = route.map(|route| format!("{method} {route}"));
         let span = info_span!(
             "request",

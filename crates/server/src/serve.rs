@@ -36,10 +36,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let tls = certificates::start(&config)?;
     let dev_key = dev_key(&config)?;
     let store = LateStore::default();
-    let shared = match &traces {
-        Some(_) => Traces::store(store.shared(), &config.store),
-        None => store.shared(),
-    };
+    let shared = traced(store.shared(), &config);
     let revocations = Revocations::start(Arc::clone(&shared), Arc::new(SystemClock), config.lease)
         .map_err(|cause| Failure::run("no random numbers", cause))?;
     let surface = surface(&config, dev_key.as_deref(), shared, revocations.clone()).await?;
@@ -128,6 +125,11 @@ fn welcome(config: &Config, key: &DevKey, (grpc, http): (SocketAddr, SocketAddr)
         debug!(%cause, "standard error is closed: nobody is welcomed");
     }
     Ok(())
+}
+
+/// The store, with spans where traces go anywhere.
+fn traced(store: Arc<dyn Store>, config: &Config) -> Arc<dyn Store> {
+    if config.traces.is_some() { Traces::store(store, &config.store) } else { store }
 }
 
 /// What is said on standard output, for programs that wait for it.

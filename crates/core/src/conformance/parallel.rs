@@ -18,7 +18,7 @@ const TENANTS: [&str; 3] = ["acme", "initech", "umbrella"];
 /// The order of commits is the order of the log: 1,000 creates and 1,000 deletes by 16 workers, and
 /// each reading of the log meanwhile has no gap and begins with the reading before.
 pub async fn commit_order_is_log_order(fixture: Arc<dyn Fixture>) {
-    let store = fixture.store();
+    let store: Arc<dyn Store> = fixture.store();
     let done = Arc::new(AtomicBool::new(false));
     let reader = tokio::spawn(read_all_the_while(Arc::clone(&store), Arc::clone(&done)));
     let mut workers = JoinSet::new();

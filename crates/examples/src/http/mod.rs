@@ -24,6 +24,11 @@ const ACCESS: [(&str, Rule); 6] = [
     ("/v1/realtime", Rule::Realtime),
 ];
 
+/// The paths of the table: none of them has a parameter.
+pub(crate) fn routes() -> impl Iterator<Item = &'static str> {
+    ACCESS.into_iter().filter_map(|(route, _)| route.rsplit(' ').next())
+}
+
 /// The routes, behind the interceptor.
 pub fn http_router(gatekey: &Gatekey) -> Router {
     Router::new()
