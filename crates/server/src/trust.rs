@@ -41,14 +41,14 @@ impl Trust {
         if cert_file.is_some() != key_file.is_some() {
             problems.push("--cert-file: give it with --key-file, or neither".to_owned());
         }
-        let mut read = |flag: &str, path: &Option<PathBuf>| {
-            let contents = path.as_deref().map(|path: &Path| {
+        let mut read = |flag: &str, path: Option<&Path>| {
+            let contents = path.map(|path| {
                 std::fs::read(path).map_err(|cause| format!("{flag}: {}: {cause}", path.display()))
             });
             contents.transpose().map_err(|problem| problems.push(problem)).ok().flatten()
         };
-        let authorities = read("--ca-file", ca_file);
-        let identity = read("--cert-file", cert_file).zip(read("--key-file", key_file));
+        let authorities = read("--ca-file", ca_file.as_deref());
+        let identity = read("--cert-file", cert_file.as_deref()).zip(read("--key-file", key_file.as_deref()));
         if !problems.is_empty() {
             return Err(problems);
         }

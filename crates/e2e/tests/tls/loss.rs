@@ -7,7 +7,7 @@ use time::Duration;
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 
-use super::{Setting, VERIFIER, endpoint, until};
+use super::{Setting, VERIFIER, until};
 
 /// A Watch that was greeted, and what keeps it open.
 async fn watch(client: &Client) -> (tokio::sync::oneshot::Sender<()>, Streaming<v1::WatchResponse>) {
@@ -63,7 +63,6 @@ async fn a_certificate_that_expires_is_no_caller_any_more() {
     // On the same connection: a new one is not made with it.
     is_refused(&refused.expect("just now"), "the client certificate has expired");
     is_refused(&end(heard).await, "the client certificate has expired");
-    endpoint(&server, setting.tls(Some(&short))).connect().await.map(drop).ok();
     let again = setting.client(&server, Some(&short), None).verify(&value).await.expect_err("no connection");
     assert_ne!(again.code(), Code::Unauthenticated, "it is refused in the handshake");
 }

@@ -184,9 +184,9 @@ async fn files_that_are_bad_for_a_while_change_nothing() {
     let mut events = gatekey.events();
     let stream = lease(&mut script).await;
     assert_eq!(stream.certificate.as_ref(), Some(&first.der));
-    drop(stream);
-    // Half of a rotation: the certificate of another key. The stream that broke is opened with what was there before.
+    // Half of a rotation: the certificate of another key. A stream that breaks now is opened with what was there before.
     files.write("client.pem", &second.chain);
+    drop(stream);
     let stream = lease(&mut script).await;
     assert_eq!(stream.certificate.as_ref(), Some(&first.der));
     checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
