@@ -27,8 +27,8 @@ pub use command::{Running, Said, command};
 pub use dev_token::dev_token;
 pub use faults::{Faults, Findings};
 pub use fleet::{
-    Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Replicated, Served, StoreLink, Tally,
-    Token, Traffic,
+    Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Replicated, Served, StoreLink,
+    Tally, Token, Traffic,
 };
 pub use holder::{Checked, HolderProcess, HolderStart, Outcome, TestHolder};
 pub use issuer::TestIssuer;

@@ -113,7 +113,8 @@ impl Start {
     pub(crate) fn try_start(&self) -> Result<Server, String> {
         let (child, log, first_line) = self.spawn();
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        Server { grpc: nowhere, http: nowhere, metrics: None, health: None, child, log }.once_it_listens(&first_line)
+        Server { grpc: nowhere, http: nowhere, metrics: None, health: None, child, log }
+            .once_it_listens(&first_line)
     }
 
     /// Starts it and waits for nothing: where it listens is chosen here.

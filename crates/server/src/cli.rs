@@ -8,10 +8,10 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use gatekey_core::Role;
 
 use crate::config::Settings;
+use crate::trust::Trust;
 pub(crate) use operator::{
     Backup, Doctor, Export, Record, Replay, Restored, Revocations, RevocationsCommand, Revoke,
 };
-use crate::trust::Trust;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -15,13 +15,11 @@ use crate::{Failure, say};
 
 pub(crate) async fn run(request: &Health) -> Result<(), Failure> {
     let Health { grpc_addr, config, service, timeout, trust } = request;
-    let address = match grpc_addr {
-        Some(given) => checked(given)
-            .ok_or_else(|| ConfigError::one(format!("--grpc-addr: {given:?} must be HOST:PORT")))?,
-        None => {
-            let settings = Settings { config: config.clone(), ..Settings::default() }.with_file()?;
-            reachable(settings.grpc_addr.unwrap_or(GRPC_ADDR)).to_string()
-        }
+    let address = if let Some(given) = grpc_addr {
+        checked(given).ok_or_else(|| ConfigError::one(format!("--grpc-addr: {given:?} must be HOST:PORT")))?
+    } else {
+        let settings = Settings { config: config.clone(), ..Settings::default() }.with_file()?;
+        reachable(settings.grpc_addr.unwrap_or(GRPC_ADDR)).to_string()
     };
     let asked = format!("the server at {address}");
     let timeout = Duration::from_secs((*timeout).into());

@@ -124,7 +124,10 @@ async fn open_sqlite(path: &Path) -> Result<SqliteStore, Failure> {
     SqliteStore::open(options).await.map_err(|cause| Failure::caused("the SQLite store", &cause))
 }
 
-pub(crate) async fn connect_postgres(config: &PostgresConfig, connections: u32) -> Result<PostgresStore, OpenError> {
+pub(crate) async fn connect_postgres(
+    config: &PostgresConfig,
+    connections: u32,
+) -> Result<PostgresStore, OpenError> {
     let pooler = match config.pooler {
         PoolerMode::None => Pooler::None,
         PoolerMode::Transaction => Pooler::Transaction,

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use gatekey_core::{Clock, StoreError, SystemClock};
 use gatekey_model::Timestamp;
-use sqlx::postgres::PgListener;
 use sqlx::Row;
+use sqlx::postgres::PgListener;
 use tokio::time::timeout;
 
 use crate::PostgresStore;

@@ -47,15 +47,16 @@ impl SqliteReader {
 
     /// How the file's schema compares with the one that this program knows.
     pub async fn schema(&self) -> Result<SchemaState, OpenError> {
-        let state = schema::state(&self.pool).await;
-        state.map_err(|source| {
+        let told = |source| {
             let path = self.path.clone();
             if is_not_a_database(&source) {
                 OpenError::NotADatabase { path }
             } else {
                 OpenError::Open { path, source }
             }
-        })
+        };
+        let mut connection = self.pool.acquire().await.map_err(told)?;
+        schema::state(&mut connection).await.map_err(told)
     }
 
     /// Where the log stands.

@@ -19,7 +19,7 @@ impl IssuerSettings {
     /// # Errors
     /// In words: if the set can't be had, is none, or has no usable key.
     pub async fn known_keys(&self) -> Result<Vec<KnownKey>, String> {
-        let keys = parse_set(&Source::open(self.jwks.clone())?.read().await?)?;
+        let keys = parse_set(&Source::open(self.jwks.clone(), self.jwks_access.clone())?.read().await?)?;
         let known = keys.into_iter().map(|key| KnownKey {
             id: key.id,
             algorithms: key.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect(),

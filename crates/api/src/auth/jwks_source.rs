@@ -85,7 +85,7 @@ impl Source {
 
     /// The span of a read from a URL, in the trace of whoever caused it. An issuer is a stranger to the trace: it is not told of it.
     pub(super) fn span(&self) -> Span {
-        let Self::Url(url, _) = self else { return Span::none() };
+        let Self::Url { url, .. } = self else { return Span::none() };
         traces::apart(|| {
             info_span!(
                 target: TRACES,

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use gatekey_core::Lease;
 
 use super::settings::{LogFormat, Settings};
-use super::{Config, ConfigError, DATA_DIR, Life, Mode, StoreConfig, database, gateways, issuers, otlp, people, tls};
+use super::{
+    Config, ConfigError, DATA_DIR, Life, Mode, StoreConfig, database, gateways, issuers, otlp, people, tls,
+};
 
 /// Where gRPC is served unless another address is given.
 pub(crate) const GRPC_ADDR: SocketAddr =

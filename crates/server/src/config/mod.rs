@@ -92,7 +92,7 @@ pub(crate) enum StoreConfig {
 }
 
 /// How Postgres is reached.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PostgresConfig {
     pub(crate) url: DatabaseUrl,
     /// For verifications.

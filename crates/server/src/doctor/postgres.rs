@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use gatekey_core::RevocationLog;
-use gatekey_store_postgres::{
-    Examination, OpenError, PostgresStore, Replication, SchemaState,
-};
+use gatekey_store_postgres::{Examination, OpenError, PostgresStore, Replication, SchemaState};
 
 use super::finding::Findings;
 use super::replicas;
@@ -187,7 +185,8 @@ async fn schema(store: &PostgresStore, findings: &mut Findings) -> Result<bool, 
             findings.ok("schema", "it is the one that this program knows").map(|()| true)
         }
         Ok(SchemaState::NewerCompatible { applied, known }) => {
-            let text = format!("it is newer, and for this program too ({applied}; this program's is {known})");
+            let text =
+                format!("it is newer, and for this program too ({applied}; this program's is {known})");
             findings.ok("schema", &text).map(|()| true)
         }
         Ok(SchemaState::Behind) => {

@@ -35,7 +35,8 @@ pub(super) async fn look(file: &Path, findings: &mut Findings) -> Result<(), Fai
             findings.ok("schema", "it is the one that this program knows").and(head(&reader, findings).await)
         }
         Ok(SchemaState::NewerCompatible { applied, known }) => {
-            let text = format!("it is newer, and for this program too ({applied}; this program's is {known})");
+            let text =
+                format!("it is newer, and for this program too ({applied}; this program's is {known})");
             findings.ok("schema", &text).and(head(&reader, findings).await)
         }
         Ok(SchemaState::Behind) => {

@@ -1,6 +1,6 @@
 //! Wrong settings, each with the flag that must be named; and settings that must pass.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::{PoolerMode, PostgresConfig};
 use super::*;
@@ -8,6 +8,7 @@ use crate::cli::Cli;
 use clap::Parser;
 use gatekey_api::JwksAccess;
 use std::time::Duration;
+use tempfile::TempDir;
 
 fn check(flags: &[&str]) -> Result<Config, ConfigError> {
     let cli = Cli::try_parse_from(["gatekey"].iter().chain(flags)).expect("known flags");
@@ -168,8 +169,8 @@ fn dev_with_postgres_is_asked_for() {
     assert!(matches!(config.store, StoreConfig::Postgres(..)));
 }
 
-#[test]
-fn the_file_knows_every_flag_and_flags_go_first() {
+/// A file with every flag, what it says, and the folder of all that it names.
+fn file_of_every_flag() -> (TempDir, PathBuf, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let url_file = folder.path().join("url");
     std::fs::write(&url_file, "postgres://user:hunter2@db/x\n").expect("written");
@@ -240,6 +241,12 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
         direct_file = direct_file.display(),
     );
     std::fs::write(&file, &text).expect("written");
+    (folder, file, text)
+}
+
+#[test]
+fn the_file_knows_every_flag() {
+    let (_folder, file, text) = file_of_every_flag();
     let path = file.to_str().expect("text");
     let config = check(&["--config", path, "--token-prefix", "flag"]).expect("valid");
     assert_eq!(config.grpc_addr.port(), 1);
@@ -286,7 +293,12 @@ verifier-subjects = ["system:serviceaccount:speech:gateway"]
             assert!(text.contains(&format!("\n{flag} =")), "{flag} is not in the file of this test");
         }
     }
+}
 
+#[test]
+fn flags_go_before_the_file() {
+    let (_folder, file, text) = file_of_every_flag();
+    let path = file.to_str().expect("text");
     let config = check(&["--config", path, "--issuer", "me", "--audience", "a", "--jwks", "k.json"]);
     let Mode::Production(issuers) = config.expect("valid").mode else { panic!("an issuer is given") };
     assert_eq!(issuers[0].verifier_subjects, [""; 0], "the file's issuer is another one");
