@@ -1,13 +1,15 @@
 //! The commands of the real binary that run beside servers or in their place: started, fed, watched, ended.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::gatekey;
-use crate::server::{new_log, send_signal};
+use crate::server::{ROOMY, new_log, send_signal};
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
@@ -55,7 +57,9 @@ pub fn command<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>, input: &str) 
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    err: BufReader<std::process::ChildStderr>,
+    stdin: Option<ChildStdin>,
+    /// The lines of its standard error, as they come.
+    lines: mpsc::Receiver<io::Result<String>>,
     said: String,
 }
 
@@ -66,6 +70,17 @@ impl Running {
     /// If it can't be started.
     #[must_use]
     pub fn start<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>, input: &str) -> Self {
+        let mut running = Self::start_and_feed(args, input);
+        running.stdin = None;
+        running
+    }
+
+    /// The same, with a standard input that does not end while it runs.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    #[must_use]
+    pub fn start_and_feed<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>, input: &str) -> Self {
         let mut child = Command::new(gatekey())
             .args(args)
             .stdin(Stdio::piped())
@@ -73,28 +88,41 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary can be started");
+        let err = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let (tell, lines) = mpsc::channel();
+        std::thread::spawn(move || err.lines().try_for_each(|line| tell.send(line)).ok());
         let mut stdin = child.stdin.take().expect("stdin is piped");
         // One that ends before it has read all is to be judged by what it says.
         stdin.write_all(input.as_bytes()).ok();
-        drop(stdin);
-        let err = BufReader::new(child.stderr.take().expect("stderr is piped"));
-        Self { child, err, said: String::new() }
+        Self { child, stdin: Some(stdin), lines, said: String::new() }
+    }
+
+    /// Nobody reads its standard output from now on.
+    pub fn close_output(&mut self) {
+        drop(self.child.stdout.take());
     }
 
     /// Waits until it says a line on standard error that has this in it.
     ///
     /// # Panics
-    /// If it ends before.
+    /// If it ends before, or does not say it.
     pub fn wait_for(&mut self, text: &str) {
+        let begun = Instant::now();
         loop {
-            let mut line = String::new();
-            let read = self.err.read_line(&mut line).expect("text");
-            self.said.push_str(&line);
-            assert!(read > 0, "it ended without {text:?}: {}", self.said);
-            if line.contains(text) {
+            let left = ROOMY.saturating_sub(begun.elapsed());
+            let line = self.lines.recv_timeout(left);
+            let line = line.unwrap_or_else(|end| panic!("{end}, without {text:?}: {}", self.said));
+            if self.hear(line).contains(text) {
                 return;
             }
         }
+    }
+
+    fn hear(&mut self, line: io::Result<String>) -> String {
+        let line = line.expect("text");
+        self.said.push_str(&line);
+        self.said.push('\n');
+        line
     }
 
     /// Sends a signal by name, as in `TERM`.
@@ -108,12 +136,15 @@ impl Running {
     /// If what it says is no text.
     #[must_use]
     pub fn end(mut self) -> Said {
-        let mut stdout = self.child.stdout.take().expect("stdout is piped");
+        self.stdin = None;
+        let stdout = self.child.stdout.take();
         let reading = std::thread::spawn(move || {
             let mut out = String::new();
-            stdout.read_to_string(&mut out).map(|_| out)
+            stdout.map_or(Ok(0), |mut stdout| stdout.read_to_string(&mut out)).map(|_| out)
         });
-        self.err.read_to_string(&mut self.said).expect("text");
+        while let Ok(line) = self.lines.recv() {
+            self.hear(line);
+        }
         let out = reading.join().expect("no panic").expect("text");
         let code = self.child.wait().expect("it can be waited for").code();
         let err = std::mem::take(&mut self.said);

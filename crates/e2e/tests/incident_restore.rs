@@ -2,30 +2,34 @@
 //! remember of tokens that the backup does not know is forgotten.
 
 use std::path::Path;
+use std::time::Instant;
 
-use gatekey_e2e::{Cluster, HolderStart, Outcome, Said, Server, Start, TestHolder, command, dev_token};
+use gatekey_e2e::{
+    Checked, Cluster, Database, FaultProxy, HolderStart, Link, Outcome, ROOMY, Running, Said, Server, Start,
+    TestHolder, command, dev_token,
+};
 use gatekey_proto::v1::Verdict;
 use tempfile::TempDir;
 
 const LEASE: [&str; 2] = ["--lease", "2"];
 
-fn holder(server: &Server, folder: &Path) -> TestHolder {
-    HolderStart { endpoints: vec![server.grpc], jwt: dev_token(folder, &["--role", "verifier"]) }.start()
+fn holder(server: &Server, folder: &Path) -> HolderStart {
+    HolderStart { endpoints: vec![server.grpc], jwt: dev_token(folder, &["--role", "verifier"]) }
 }
 
-async fn warm(holder: &TestHolder, value: &str) {
-    loop {
-        let checked = holder.check(value).await;
-        assert_ne!(checked.outcome, Outcome::Rejected);
-        if checked.cached {
-            return;
-        }
+/// Has it accepted from the service's own memory.
+async fn warm(check: impl AsyncFn() -> Checked) {
+    let begun = Instant::now();
+    while !check().await.cached {
+        assert!(begun.elapsed() < ROOMY, "it is never had in memory");
     }
 }
 
 /// Until the service can tell again: whatever it says before is no accept.
 async fn rejected_in_the_end(holder: &TestHolder, value: &str) {
+    let begun = Instant::now();
     loop {
+        assert!(begun.elapsed() < ROOMY, "it can't tell");
         match holder.check(value).await.outcome {
             Outcome::Rejected => return,
             Outcome::CannotTell => {}
@@ -49,7 +53,7 @@ async fn deleted_tokens_stay_deleted(
 ) {
     let mut server = start.clone().start();
     let client = server.client(folder, &["developer", "verifier"], "acme");
-    let holder = holder(&server, folder);
+    let holder = holder(&server, folder).start();
     let (before, before_value) = client.create_batch("deleted before").await;
     let (since, since_value) = client.create_batch("deleted since").await;
     let (_, kept) = client.create_batch("kept").await;
@@ -58,7 +62,7 @@ async fn deleted_tokens_stay_deleted(
     let (_, lost) = client.create_batch("created since").await;
     let (both, both_value) = client.create_batch("created and deleted since").await;
     for value in [&since_value, &kept, &lost] {
-        warm(&holder, value).await;
+        warm(async || holder.check(value).await).await;
     }
     client.delete(since.id).await.expect("deleted");
     client.delete(both.id).await.expect("deleted");
@@ -70,6 +74,11 @@ async fn deleted_tokens_stay_deleted(
     assert!(lines[..3].iter().all(|line| line["time"].is_string() && line["digest"].as_str().is_some()));
     let some = run(store, &["revocations", "export", "--after", "2"], "").well();
     assert_eq!(some.lines()[0], lines[2]);
+    let newest = run(store, &["revocations", "export", "--after", "3"], "").well();
+    assert_eq!(newest.lines().len(), 1);
+    let beyond = run(store, &["revocations", "export", "--after", "4"], "");
+    assert!(beyond.code == Some(1) && beyond.out.is_empty(), "{beyond:?}");
+    assert!(beyond.err.contains("make a full export"), "{beyond:?}");
     let none = run(store, &["revocations", "export", "--since", "2099-01-01T00:00:00Z"], "").well();
     assert_eq!(none.lines().len(), 1);
 
@@ -101,7 +110,7 @@ async fn deleted_tokens_stay_deleted(
     ] {
         assert_eq!(client.verdict(value).await, verdict);
     }
-    warm(&holder, &kept).await;
+    warm(async || holder.check(&kept).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,4 +181,31 @@ async fn every_restore_is_an_epoch_of_its_own() {
         sqlx::Connection::close(connection).await.expect("it closes");
         assert!(epoch > 0 && epochs.insert(epoch));
     }
+}
+
+/// The store can't be read while the leases run out, and has lost the revocation once it can, as after a failover to a
+/// standby that never had it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_a_failover_lost_is_not_said_to_be_in_force() {
+    let folder = TempDir::new().expect("a folder");
+    let database = Database::new().await;
+    database.migrate();
+    let start = Start::in_folder(folder.path()).args(["--lease", "8"]);
+    let server = start.args(["--dev", "--database-url", &database.url]).start();
+    let client = server.client(folder.path(), &["developer", "verifier"], "acme");
+    let process = holder(&server, folder.path()).start_process();
+    let (token, value) = client.create_batch("one").await;
+    warm(async || process.check(&value).await).await;
+    // So that it has to be waited for.
+    process.signal("STOP");
+    let (url, link) = FaultProxy::before_database(&database.url, database.address()).await;
+    let mut running = Running::start(["revoke", "--database-url", &url, "--key", &token.key], "");
+    tokio::task::block_in_place(|| running.wait_for("waiting until it is in force everywhere"));
+    link.set(Link::STALLED);
+    tokio::task::block_in_place(|| running.wait_for("still waiting: the store does not answer"));
+    database.execute("UPDATE revocation_log SET nonce = nonce # 1 WHERE seq = 1").await;
+    link.heal();
+    let said = tokio::task::block_in_place(|| running.end());
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("history forked") && !said.out.contains("in force"), "{said:?}");
 }

@@ -2,9 +2,10 @@
 //! accepts them; and it says what it did, without a value.
 
 use std::path::Path;
+use std::time::Instant;
 
 use gatekey_e2e::{
-    Database, HolderStart, Outcome, Running, Said, Server, Start, TestHolder, command, dev_token,
+    Checked, Database, HolderStart, Outcome, ROOMY, Running, Said, Server, Start, command, dev_token,
 };
 use gatekey_proto::v1::Verdict;
 use serde_json::Value;
@@ -54,13 +55,10 @@ fn holder(server: &Server, folder: &Path) -> HolderStart {
 }
 
 /// Has it accepted from the service's own memory.
-async fn warm(holder: &TestHolder, value: &str) {
-    loop {
-        let checked = holder.check(value).await;
-        assert_ne!(checked.outcome, Outcome::Rejected);
-        if checked.cached {
-            return;
-        }
+async fn warm(check: impl AsyncFn() -> Checked) {
+    let begun = Instant::now();
+    while !check().await.cached {
+        assert!(begun.elapsed() < ROOMY, "it is never had in memory");
     }
 }
 
@@ -97,7 +95,7 @@ async fn leaked_values_are_accepted_nowhere_once_it_has_returned() {
     let (unknown, unknown_value) =
         stranger.client(elsewhere.path(), &["developer"], "acme").create_batch("there").await;
     for value in [&first, &second, &untouched] {
-        warm(&holder, value).await;
+        warm(async || holder.check(value).await).await;
     }
 
     let leak = format!("{first}\n\ntoken: {second};\nnothing here\n{third}\n{unknown_value}\n{first}\n");
@@ -154,7 +152,7 @@ async fn a_service_that_stands_still_is_waited_for() {
     let client = scene.client("acme");
     let process = scene.holder().start_process();
     let (token, value) = client.create_batch("one").await;
-    while !process.check(&value).await.cached {}
+    warm(async || process.check(&value).await).await;
     process.signal("STOP");
     let said = tokio::task::block_in_place(|| scene.revoke(&["--key", &token.key, "--json"], "")).well();
     process.signal("CONT");
@@ -168,7 +166,7 @@ async fn one_that_is_interrupted_says_what_is_committed_and_may_be_repeated() {
     let client = scene.client("acme");
     let process = scene.holder().start_process();
     let (token, value) = client.create_batch("one").await;
-    while !process.check(&value).await.cached {}
+    warm(async || process.check(&value).await).await;
     process.signal("STOP");
     let mut running = Running::start(scene.args(&["--key", &token.key]), "");
     running.wait_for("waiting until it is in force everywhere, 75.0 s at the most");
@@ -221,29 +219,49 @@ async fn tenants_creators_and_ids() {
     assert_eq!(bob.verdict(&b_value).await, Verdict::Revoked);
 }
 
+/// Whether or not somebody reads what it says: with `| head` nobody does.
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_fit_into_one_transaction() {
-    let scene = Scene::new(LEASE).await;
-    let (_, value) = scene.client("acme").create_batch("real").await;
-    let holder = scene.holder().start();
-    warm(&holder, &value).await;
-    let fill = "INSERT INTO token (tenant, name, key, type, digest, creator, creator_issuer, create_time, expire_time)
-        SELECT 'acme', 'made', 'gk_b_' || n, 'batch', sha256(n::text::bytea), 'ada', 'i', now(), now()
-        FROM generate_series(1, 1700) AS n";
-    scene.database.execute(fill).await;
-    scene.database.execute("UPDATE tenant SET live_tokens = 1701").await;
-    let said =
-        tokio::task::block_in_place(|| scene.revoke(&["--tenant", "acme", "--yes", "--json"], "")).well();
-    assert_eq!(holder.check(&value).await.outcome, Outcome::Rejected);
-    assert_eq!(summary(&said)["revoked"], 1_701);
-    assert!(said.err.contains("1500 of 1701 are committed"), "{}", said.err);
-    let counts: Vec<(i64, i64, i64)> = scene
-        .database
-        .rows(
-            "SELECT live_tokens, (SELECT count(*) FROM revocation_log), (SELECT max(seq) FROM revocation_log) FROM tenant",
-        )
-        .await;
-    assert_eq!(counts, [(0, 1_702, 1_701)]);
+    for read in [true, false] {
+        let scene = Scene::new(LEASE).await;
+        let (_, value) = scene.client("acme").create_batch("real").await;
+        let holder = scene.holder().start();
+        warm(async || holder.check(&value).await).await;
+        let fill = "INSERT INTO token (tenant, name, key, type, digest, creator, creator_issuer, create_time, expire_time)
+            SELECT 'acme', 'made', 'gk_b_' || n, 'batch', sha256(n::text::bytea), 'ada', 'i', now(), now()
+            FROM generate_series(1, 1700) AS n";
+        scene.database.execute(fill).await;
+        scene.database.execute("UPDATE tenant SET live_tokens = 1701").await;
+        let mut running = Running::start(scene.args(&["--tenant", "acme", "--yes", "--json"]), "");
+        if !read {
+            running.close_output();
+        }
+        let said = tokio::task::block_in_place(|| running.end());
+        assert_eq!(holder.check(&value).await.outcome, Outcome::Rejected);
+        assert!(said.err.contains("1500 of 1701 are committed"), "{}", said.err);
+        let counts =
+            "SELECT live_tokens, (SELECT count(*) FROM revocation_log), (SELECT max(seq) FROM revocation_log)
+            FROM tenant";
+        let counts: Vec<(i64, i64, i64)> = scene.database.rows(counts).await;
+        assert_eq!(counts, [(0, 1_702, 1_701)]);
+        if read {
+            assert_eq!(summary(&said.well())["revoked"], 1_701);
+        } else {
+            let all = "everything is revoked, and that is in force everywhere; but not all of it was said";
+            assert!(said.code == Some(1) && said.err.contains(all), "{}", said.err);
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_it_while_it_reads() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().to_str().expect("text");
+    // More than fits into the pipe: once it is written, some of it has been read.
+    let input = "no token\n".repeat(100_000);
+    let running = Running::start_and_feed(["revoke", "--data-dir", data, "--value-stdin"], &input);
+    running.signal("TERM");
+    assert_eq!(running.end().code, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,9 @@ use gatekey_e2e::{Faults, Way, by_every_way};
 by_every_way! { nobody_accepts_what_was_deleted_whatever_breaks }
 
 async fn nobody_accepts_what_was_deleted_whatever_breaks(way: Way) {
-    let faults = Faults { count: 200, seed: 1, holders: 50, lease: 2, limit: Duration::from_mins(10), way };
+    // A pooler changes the way to the store and not the protocol: what it adds is found sooner.
+    let count = if way == Way::Direct { 200 } else { 60 };
+    let faults = Faults { count, seed: 1, holders: 50, lease: 2, limit: Duration::from_mins(10), way };
     let findings = faults.run().await;
     println!("{findings}");
     assert!(findings.violations.is_empty(), "seed {}:\n{findings}", faults.seed);

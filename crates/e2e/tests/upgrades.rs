@@ -1,10 +1,11 @@
 //! Programs of two versions on one database, as while an upgrade is under way; and leases of two lengths.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatekey_e2e::{
-    Client, Database, HolderStart, Outcome, ROOMY, Server, Start, TestHolder, boottime, dev_token, gatekey,
+    Client, Database, HolderStart, Outcome, ROOMY, Server, Start, TestHolder, boottime, command, dev_token,
+    gatekey,
 };
 use gatekey_proto::v1;
 use gatekey_proto::v1::Verdict;
@@ -131,6 +132,35 @@ async fn a_check_changes_nothing_and_tells_by_its_exit_code() {
     assert_eq!(sqlite(&["--check"]), Some(0));
 }
 
+/// The backup comes before the migration, and the new program may make it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_version_before_can_be_backed_up() {
+    let folder = TempDir::new().expect("a folder");
+    Start::in_folder(folder.path()).start().terminate();
+    let url = format!("sqlite://{}", folder.path().join("gatekey.db").display());
+    let execute = async |statement: &'static str| {
+        let mut connection =
+            <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("it opens");
+        sqlx::query(statement).execute(&mut connection).await.expect("it is carried out");
+        sqlx::Connection::close(connection).await.expect("it closes");
+    };
+    execute("DELETE FROM _sqlx_migrations WHERE version > 1").await;
+    execute("DROP TABLE compatibility").await;
+    let data = folder.path().to_str().expect("text");
+    let backup = |name: &str| {
+        let copy = folder.path().join(name);
+        command(["backup", "--data-dir", data, copy.to_str().expect("text")], "")
+    };
+    assert!(backup("copy.db").well().out.contains("checked"));
+    let export = command(["revocations", "export", "--data-dir", data], "");
+    assert!(export.code == Some(1) && export.err.contains("is behind"), "{export:?}");
+
+    execute("ALTER TABLE head RENAME TO anothers").await;
+    let anothers = backup("anothers.db");
+    assert!(anothers.code == Some(1) && anothers.err.contains("no backup was made"), "{anothers:?}");
+    assert!(!folder.path().join("anothers.db").exists());
+}
+
 /// A holder by hand: it takes a lease, and confirms nothing afterwards. Until when it could use its grant, in nanoseconds.
 async fn silent_holder(client: &Client) -> (mpsc::Sender<v1::WatchRequest>, u64) {
     let (say, mut said) = mpsc::channel(8);
@@ -174,7 +204,10 @@ async fn replicas_with_leases_of_two_lengths_are_safe_together() {
     for deleter in [&at_short, &at_long] {
         let (token, value) = at_short.create_batch("held by both").await;
         for holder in &holders {
-            while !holder.check(&value).await.cached {}
+            let begun = Instant::now();
+            while !holder.check(&value).await.cached {
+                assert!(begun.elapsed() < ROOMY, "it is never had in memory");
+            }
         }
         let receipt = deleter.delete(token.id).await.expect("deleted");
         for holder in &holders {

@@ -17,11 +17,12 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Takes the certificates of the settings and follows their files for as long as the process runs. Nothing without TLS.
 pub(crate) fn start(config: &Config) -> Result<Option<Tls>, Failure> {
+    // Without TLS too: unheard, it would end the process.
+    let asked =
+        signal(SignalKind::hangup()).map_err(|cause| Failure::run("SIGHUP can't be listened to", cause))?;
     let Some(TlsConfig { settings, material }) = &config.tls else { return Ok(None) };
     let tls =
         Tls::start(settings.clone(), material).map_err(|cause| Failure::run("--tls-cert-file", cause))?;
-    let asked =
-        signal(SignalKind::hangup()).map_err(|cause| Failure::run("SIGHUP can't be listened to", cause))?;
     tokio::spawn(follow(tls.clone(), asked));
     Ok(Some(tls))
 }

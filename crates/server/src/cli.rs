@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use gatekey_core::Role;
 
-use crate::config::Settings;
+use crate::config::{PoolerMode, Settings};
 use crate::trust::Trust;
 pub(crate) use operator::{
     Backup, Doctor, Export, Record, Replay, Restored, Revocations, RevocationsCommand, Revoke,
@@ -83,31 +83,54 @@ pub(crate) enum Command {
     Doctor(Box<Doctor>),
 }
 
-/// The settings of the store, and no others.
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
-    /// The store: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE. [default: SQLite in --data-dir]
-    #[arg(long, value_name = "URL", env = "GATEKEY_DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
-    /// A file that holds the database URL.
-    #[arg(long, value_name = "FILE", env = "GATEKEY_DATABASE_URL_FILE")]
-    database_url_file: Option<PathBuf>,
-    /// Where SQLite is kept. [default: gatekey-data]
-    #[arg(long, value_name = "DIR", env = "GATEKEY_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-    /// The server's TOML file; what it says of other things is left out.
-    #[arg(long, value_name = "FILE", env = "GATEKEY_CONFIG")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StoreSettings,
     /// Only say how the schema is, and change nothing. Exit code 0: this program can use it. 3: migrations are missing.
     /// 1: it is newer and no longer for this program, or can't be read.
     #[arg(long)]
     pub(crate) check: bool,
 }
 
-impl From<Migrate> for Settings {
-    fn from(given: Migrate) -> Self {
-        let Migrate { database_url, database_url_file, data_dir, config, check: _ } = given;
-        Self { database_url, database_url_file, data_dir, config, ..Self::default() }
+/// The settings of the store, and no others: for commands that work on it themselves.
+#[derive(Debug, Args)]
+pub(crate) struct StoreSettings {
+    /// The store: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE. [default: SQLite in --data-dir]
+    #[arg(long, value_name = "URL", env = "GATEKEY_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// A file that holds the database URL.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_DATABASE_URL_FILE")]
+    database_url_file: Option<PathBuf>,
+    /// What stands between here and Postgres: transaction for a pooler that hands on transactions, not sessions. [default: none]
+    #[arg(long, value_name = "MODE", env = "GATEKEY_DATABASE_POOLER", value_enum)]
+    database_pooler: Option<PoolerMode>,
+    /// The same database past the pooler: migrations go there.
+    #[arg(long, value_name = "URL", env = "GATEKEY_DATABASE_DIRECT_URL", hide_env_values = true)]
+    database_direct_url: Option<String>,
+    /// A file that holds the direct URL.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_DATABASE_DIRECT_URL_FILE")]
+    database_direct_url_file: Option<PathBuf>,
+    /// Where SQLite is kept. [default: gatekey-data]
+    #[arg(long, value_name = "DIR", env = "GATEKEY_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// The server's TOML file; what it says of other things is left out.
+    #[arg(long, value_name = "FILE", env = "GATEKEY_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl From<StoreSettings> for Settings {
+    fn from(given: StoreSettings) -> Self {
+        Self {
+            database_url: given.database_url,
+            database_url_file: given.database_url_file,
+            database_pooler: given.database_pooler,
+            database_direct_url: given.database_direct_url,
+            database_direct_url_file: given.database_direct_url_file,
+            data_dir: given.data_dir,
+            config: given.config,
+            ..Self::default()
+        }
     }
 }
 
@@ -115,8 +138,12 @@ impl Cli {
     /// Reads the command line and the environment. A variable that is set but empty, as compose files
     /// have them, counts as absent.
     pub(crate) fn read() -> Self {
-        let command = without_empty_variables(Self::command());
-        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+        let matches = without_empty_variables(Self::command()).get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let (Some(Command::Health(health)), Some((_, given))) = (&mut cli.command, matches.subcommand()) {
+            health.by_flag = given.value_source("grpc_addr") == Some(clap::parser::ValueSource::CommandLine);
+        }
+        cli
     }
 }
 
@@ -173,9 +200,16 @@ impl From<DevRole> for Role {
 
 #[derive(Debug, Args)]
 pub(crate) struct Health {
-    /// The server's gRPC address, or its host's name and port. [default: the one of --config, or 127.0.0.1:50051]
+    /// The server's gRPC address, or its host's name and port. [default: the port for probes, else the one of --config, or
+    /// 127.0.0.1:50051]
     #[arg(long, value_name = "HOST:PORT", env = "GATEKEY_GRPC_ADDR")]
     pub(crate) grpc_addr: Option<String>,
+    /// The server's port for probes, which is asked without TLS. Goes before GATEKEY_GRPC_ADDR, but not before --grpc-addr.
+    #[arg(long = "health-addr", value_name = "ADDR", env = "GATEKEY_HEALTH_ADDR")]
+    pub(crate) probes: Option<std::net::SocketAddr>,
+    /// Whether `grpc_addr` stands in the command line.
+    #[arg(skip)]
+    pub(crate) by_flag: bool,
     /// The server's TOML file: its address, where none is given.
     #[arg(long, value_name = "FILE", env = "GATEKEY_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -230,6 +264,37 @@ mod tests {
         assert_eq!(bare.settings.token_prefix.as_deref(), Some("acme"));
         let named = Cli::try_parse_from(["gatekey", "serve", "--token-prefix", "acme"]).expect("valid");
         assert!(matches!(named.command, Some(Command::Serve(settings)) if settings.token_prefix.is_some()));
+    }
+
+    /// It says that nothing is changed: a command that revokes must not take it.
+    #[test]
+    fn only_migrate_checks() {
+        let mut commands = vec![Cli::command()];
+        while let Some(command) = commands.pop() {
+            let checks = command.get_arguments().any(|argument| argument.get_long() == Some("check"));
+            assert_eq!(checks, command.get_name() == "migrate", "{}", command.get_name());
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
+
+    /// A command that goes to the store goes the server's way.
+    #[test]
+    fn commands_know_every_setting_of_the_store() {
+        for command in [&["migrate"][..], &["revoke"], &["restored"], &["backup"], &["revocations", "export"]]
+        {
+            let mut found = Cli::command();
+            for name in command {
+                found = found.find_subcommand(name).expect("a command").clone();
+            }
+            for flag in
+                ["database-url", "database-url-file", "database-pooler", "database-direct-url", "config"]
+            {
+                assert!(
+                    found.get_arguments().any(|given| given.get_long() == Some(flag)),
+                    "{command:?} --{flag}"
+                );
+            }
+        }
     }
 
     /// Each flag must be documented with its twin in the environment.

@@ -13,6 +13,9 @@ use crate::config::Life;
 use crate::servers::Servers;
 use crate::signals::Signals;
 
+/// How long the row may take to leave the store once the time for calls is over.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// What is to end.
 pub(crate) struct Ending {
     pub(crate) readiness: Readiness,
@@ -56,6 +59,10 @@ impl Ending {
         };
         if timeout(life.drain_timeout, drained).await.is_err() {
             warn!("some calls did not finish in time and are cut off");
+            // One slow client is no reason for others' deletes to wait for this replica.
+            if timeout(LEAVING, revocations.leave()).await.is_err() {
+                warn!("its row stays in the store: deletes wait until it was seen to stand still");
+            }
         }
     }
 }

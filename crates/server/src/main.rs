@@ -76,10 +76,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match command.unwrap_or_else(|| Command::Serve(Box::new(settings))) {
             Command::Serve(settings) => serve::run(*settings).await,
-            Command::Migrate(given) => {
-                let check = given.check;
-                migrate::run(given.into(), check).await
-            }
+            Command::Migrate(request) => migrate::run(request.store.into(), request.check).await,
             Command::DevToken(request) => dev_token::run(&request),
             Command::Health(request) => health::run(&request).await,
             Command::Canary(request) => canary::run(&request).await,

@@ -18,7 +18,7 @@ pub(crate) async fn follow(store: LateStore) {
     describe_gauge!(
         NAME,
         "1 if commits wait for a standby that is attached, 0 if they wait for none, -1 if none is attached that they \
-         wait for, NaN if that can't be read."
+         wait for, NaN if that can't be read or the role may not see it."
     );
     let mut ticks = interval(PAUSE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -30,9 +30,29 @@ pub(crate) async fn follow(store: LateStore) {
 
 fn figure(replication: &Replication) -> f64 {
     match replication {
-        // Commits wait, whether or not the role may see for whom.
-        Replication::Synchronous { .. } | Replication::Hidden { .. } => 1.0,
+        Replication::Synchronous { .. } => 1.0,
         Replication::Asynchronous => 0.0,
         Replication::Unattached { .. } => -1.0,
+        // There are standbys, and the role may not see whether one of them is waited for.
+        Replication::Hidden { .. } => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_no_number() {
+        let names = || "standby".to_owned();
+        assert!(figure(&Replication::Hidden { names: names() }).is_nan());
+        for (replication, expected) in [
+            (Replication::Synchronous { names: names(), attached: 1 }, 1),
+            (Replication::Asynchronous, 0),
+            (Replication::Unattached { names: names() }, -1),
+        ] {
+            let difference = figure(&replication) - f64::from(expected);
+            assert!(difference.abs() < f64::EPSILON, "{replication:?}");
+        }
     }
 }

@@ -20,7 +20,9 @@ const TRIPS: usize = 5;
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a server in service does with each table.
-const NEEDED: [(&str, &str); 18] = [
+const NEEDED: [(&str, &str); 20] = [
+    ("_sqlx_migrations", "SELECT"),
+    ("compatibility", "SELECT"),
     ("token", "SELECT"),
     ("token", "INSERT"),
     ("token", "UPDATE"),
@@ -81,7 +83,11 @@ impl PostgresStore {
     }
 
     /// Whether a notification of one connection is heard on another, as servers would listen: past a pooler, if there is a way.
+    /// If there is none, nobody listens, and nothing is tried: the pooler would keep the LISTEN on a session that others use.
     pub async fn hears(&self) -> Result<bool, StoreError> {
+        if self.direct.is_pooled() {
+            return Ok(false);
+        }
         let heard = async {
             // A name of its own, so that nobody else is woken.
             let channel = format!("gatekey_doctor_{}", SystemClock.now().unix_micros());
@@ -95,7 +101,8 @@ impl PostgresStore {
                 Err(_) => Ok(false),
             }
         };
-        heard.await.map_err(store_error)
+        let limit = self.options.operation_timeout + HEARD_WITHIN;
+        timeout(limit, heard).await.unwrap_or(Err(Fault::TimedOut)).map_err(store_error)
     }
 }
 

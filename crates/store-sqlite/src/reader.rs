@@ -33,6 +33,19 @@ impl SqliteReader {
         }
     }
 
+    /// Opens a file that exists, with a schema of Gatekey's: one that is behind too, or newer than this program's.
+    pub async fn open_ours(path: &Path) -> Result<Self, OpenError> {
+        let reader = Self::open_any(path).await?;
+        // All of them have it.
+        let head = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'head')";
+        let ours: Result<bool, _> = sqlx::query_scalar(head).fetch_one(&reader.pool).await;
+        if ours.map_err(|source| reader.unreadable(source))? {
+            Ok(reader)
+        } else {
+            Err(OpenError::SchemaBehind { path: reader.path })
+        }
+    }
+
     /// Opens a file that exists, whatever its schema.
     pub async fn open_any(path: &Path) -> Result<Self, OpenError> {
         let path = path.to_owned();
@@ -47,16 +60,17 @@ impl SqliteReader {
 
     /// How the file's schema compares with the one that this program knows.
     pub async fn schema(&self) -> Result<SchemaState, OpenError> {
-        let told = |source| {
-            let path = self.path.clone();
-            if is_not_a_database(&source) {
-                OpenError::NotADatabase { path }
-            } else {
-                OpenError::Open { path, source }
-            }
-        };
-        let mut connection = self.pool.acquire().await.map_err(told)?;
-        schema::state(&mut connection).await.map_err(told)
+        let mut connection = self.pool.acquire().await.map_err(|source| self.unreadable(source))?;
+        schema::state(&mut connection).await.map_err(|source| self.unreadable(source))
+    }
+
+    fn unreadable(&self, source: sqlx::Error) -> OpenError {
+        let path = self.path.clone();
+        if is_not_a_database(&source) {
+            OpenError::NotADatabase { path }
+        } else {
+            OpenError::Open { path, source }
+        }
     }
 
     /// Where the log stands.

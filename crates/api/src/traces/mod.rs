@@ -1,7 +1,8 @@
 //! The server's spans of traces: one for each call and request, with what the caller says of its own trace (W3C Trace Context).
 //!
 //! What is in them is decided here, name by name: methods and routes that Gatekey has, codes, words of ours. Nothing that a caller
-//! sent is: no header, path, query, name or address. Names follow OpenTelemetry's semantic conventions.
+//! sent is: no header, path, query, name or address. `tracestate` alone is exported as it came: it is what tracing systems tell
+//! each other. Names follow OpenTelemetry's semantic conventions.
 
 mod context;
 mod grpc;

@@ -21,40 +21,37 @@ const LIMIT: Duration = Duration::from_secs(5);
 )]
 pub struct NotInForce;
 
+/// Time alone is not believed: a failover may have lost what was committed, and only a log that was read can tell. So this
+/// ends by a reading, and goes on for as long as there is none.
 pub(super) async fn wait(operator: &Operator, run: &Run) -> Result<Receipt, NotInForce> {
     let mut deletion = Deletion::begin(run.begun, Moment::from_nanos(u64::MAX), Rules::ALL);
     let now = || operator.clock.moment();
-    // Only what was found deleted before: counted from here, as its own delete may be waiting still.
-    let mut next = if run.newest.repeated {
-        deletion.seen(now(), run.newest.position, run.newest.max_lease)
+    // What comes next is for the first reading to say. Only what was found deleted before is counted from here, as its own
+    // delete may be waiting still.
+    if run.newest.repeated {
+        deletion.seen(now(), run.newest.position, run.newest.max_lease);
     } else {
-        deletion.committed(now(), run.newest.position, run.newest.max_lease)
-    };
+        deletion.committed(now(), run.newest.position, run.newest.max_lease);
+    }
     let mut asked = run.marks.clone();
     if !asked.contains(&run.newest.position) {
         asked.push(run.newest.position);
     }
     loop {
-        let until = match next {
-            Next::Return(receipt) => return Ok(receipt),
-            Next::Lost => return Err(NotInForce),
-            Next::Wait { until } => until,
-            // There is no deadline to be late for.
-            Next::Late { .. } => now(),
-        };
         match timeout(LIMIT, operator.store.replica_rows(&asked)).await {
             Ok(Ok(read)) => {
                 let contains = asked.iter().all(|position| read.contained.contains(position));
-                next = deletion.rows(now(), &Rows { rows: read.rows, contains });
+                match deletion.rows(now(), &Rows { rows: read.rows, contains }) {
+                    Next::Return(receipt) => return Ok(receipt),
+                    Next::Lost => return Err(NotInForce),
+                    // There is no deadline to be late for.
+                    Next::Wait { .. } | Next::Late { .. } => {}
+                }
             }
-            // The time runs on without it.
             Ok(Err(cause)) => debug!(?cause, "the rows of the replicas can't be read"),
             Err(_) => debug!("the rows of the replicas can't be read in time"),
         }
-        if let Next::Wait { .. } = next {
-            sleep(POLL.min(until.since(now()))).await;
-            next = deletion.tick(now());
-        }
+        sleep(POLL).await;
     }
 }
 

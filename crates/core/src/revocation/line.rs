@@ -31,7 +31,10 @@ pub(super) async fn keep(shared: Arc<Shared>, mut ops: UnboundedReceiver<Op>) {
     let limit = (shared.lease / 2).max(LEAST);
     let (mut broken, mut opened_before) = (false, false);
     loop {
-        let opened = timeout(limit, shared.store.open_line()).await.unwrap_or_else(|_| Err(late()));
+        let opened = timeout(limit, shared.store.open_line()).await;
+        // A store that is opened later has its lines wait, and whoever opens it says what it waits for.
+        let silent = broken || (opened.is_err() && !opened_before);
+        let opened = opened.unwrap_or_else(|_| Err(late()));
         let ended = match opened {
             Ok(line) => {
                 if std::mem::take(&mut broken) {
@@ -51,7 +54,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut ops: UnboundedReceiver<Op>) {
                 shared.left.send_replace(true);
                 return;
             }
-            Err(cause) if broken || !opened_before => debug!(?cause, "no line to the store yet"),
+            Err(cause) if silent => debug!(?cause, "no line to the store yet"),
             Err(cause) => {
                 warn!(?cause, "the line to the store broke: leases can't be renewed until it is open again");
                 broken = true;

@@ -67,7 +67,10 @@ async fn bad_certificates_of_clients_are_refused_in_the_handshake() {
         // A good JWT does not help.
         let client = setting.client(&server, Some(&certificate), Some(&setting.developer_jwt()));
         let refused = client.list(0, "").await.expect_err(result);
-        assert!(matches!(refused.code(), Code::Unavailable | Code::Unknown), "{result}: {refused:?}");
+        assert!(
+            matches!(refused.code(), Code::Unavailable | Code::Unknown | Code::Cancelled),
+            "{result}: {refused:?}"
+        );
         let count = figure(&server, &format!("gatekey_tls_handshakes_total{{result=\"{result}\"}}")).await;
         assert!(count >= 1.0, "{result}");
     }
@@ -80,12 +83,8 @@ async fn clients_refuse_a_server_that_does_not_prove_itself() {
     let other = TestAuthority::new();
     for (case, leaf, expected) in [
         ("another authority", other.server(), "UnknownIssuer"),
-        (
-            "another name",
-            setting.servers.server_for(&["elsewhere"], Duration::hours(1)),
-            "not valid for name",
-        ),
-        ("expired", setting.servers.server_for(&["localhost", "127.0.0.1"], Duration::hours(-1)), "expired"),
+        ("another name", setting.servers.server_for(&["elsewhere"], Duration::hours(1)), "NotValidForName"),
+        ("expired", setting.servers.server_for(&["localhost", "127.0.0.1"], Duration::hours(-1)), "Expired"),
     ] {
         leaf.write(setting.path(), "tls");
         let server = setting.start();

@@ -41,7 +41,7 @@ pub(crate) struct Remote {
     resolved: Mutex<Option<Moment>>,
     /// Servers come and go: names are to be looked up again.
     stale: Notify,
-    /// When they were looked up last for questions that nobody answered.
+    /// When they were looked up last for questions that nobody answered, or began to be.
     looked: sync::Mutex<Option<Instant>>,
 }
 
@@ -140,6 +140,9 @@ impl Remote {
         let looking = async {
             let mut looked = self.looked.lock().await;
             if looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
+                // Before as well as after: where names hang, patience ends first, and the system's look-up goes on in a
+                // thread of its own. Whoever comes next must not begin another one at once.
+                *looked = Some(Instant::now());
                 self.look_up(shared).await;
                 *looked = Some(Instant::now());
             }

@@ -56,8 +56,9 @@ impl Replica {
         self.tick(now)
     }
 
-    /// Asks a holder to go on at another replica. It answers by a Release, and is waited for no more; one that does not
-    /// know of this goes on as before, until its stream is closed.
+    /// Asks a holder to go on at another replica. It answers by a Release, and is waited for no more. One that does not
+    /// know of this goes on as before until its stream is closed, or breaks its stream and connects anew, as interceptors
+    /// from before `Leave` do: it releases nothing, so its session is waited out.
     #[must_use]
     pub const fn dismiss(stream: StreamId) -> Effect {
         Effect::Send { stream, message: Down::Leave }

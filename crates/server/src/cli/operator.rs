@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Migrate;
+use super::StoreSettings;
 use crate::config::Settings;
 
 const REVOKE: &str = "\
@@ -52,7 +52,7 @@ would not start or not do its work.";
 #[command(after_help = REVOKE)]
 pub(crate) struct Revoke {
     #[command(flatten)]
-    pub(crate) store: Migrate,
+    pub(crate) store: StoreSettings,
     /// Those whose values stand on standard input. They are printed nowhere.
     #[arg(long)]
     pub(crate) value_stdin: bool,
@@ -111,7 +111,7 @@ pub(crate) enum RevocationsCommand {
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     #[command(flatten)]
-    pub(crate) store: Migrate,
+    pub(crate) store: StoreSettings,
     /// Only those from this moment on (RFC 3339), and those of which the moment is not known any more.
     #[arg(long, value_name = "TIME", conflicts_with = "after")]
     pub(crate) since: Option<String>,
@@ -123,7 +123,7 @@ pub(crate) struct Export {
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
     #[command(flatten)]
-    pub(crate) store: Migrate,
+    pub(crate) store: StoreSettings,
     /// An export; - is standard input.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
@@ -137,13 +137,13 @@ pub(crate) struct Replay {
 #[derive(Debug, Args)]
 pub(crate) struct Restored {
     #[command(flatten)]
-    pub(crate) store: Migrate,
+    pub(crate) store: StoreSettings,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
     #[command(flatten)]
-    pub(crate) store: Migrate,
+    pub(crate) store: StoreSettings,
     /// The copy. It must not exist yet.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,

@@ -108,13 +108,19 @@ fn mode(settings: &Settings, addresses: &[(&str, SocketAddr)], problems: &mut Ve
                 "--dev: excludes --issuer: in development mode the server signs JWTs itself".to_owned(),
             );
         }
-        if settings.plaintext != Some(true) && settings.tls_cert_file.is_none() {
-            // Of health there is nothing to be read that is not for anyone.
-            for (flag, address) in public.filter(|(flag, _)| *flag != "--health-addr") {
-                problems.push(format!(
-                    "{flag}: {address} is not loopback, and there would be no TLS: give --tls-cert-file and \
-                     --tls-key-file, or --plaintext if what stands in front encrypts"
-                ));
+        if settings.plaintext != Some(true) {
+            for (flag, address) in public {
+                let what = match *flag {
+                    // There is nothing to be read that is not for anyone.
+                    "--health-addr" => continue,
+                    "--metrics-addr" => "give --plaintext if what stands in front encrypts",
+                    _ if settings.tls_cert_file.is_some() => continue,
+                    _ => {
+                        "give --tls-cert-file and --tls-key-file, or --plaintext if what stands in front encrypts"
+                    }
+                };
+                problems
+                    .push(format!("{flag}: {address} is not loopback, and there would be no TLS: {what}"));
             }
         }
         return Mode::Production(issuers);

@@ -5,6 +5,7 @@ mod database;
 mod gateways;
 mod issuers;
 mod life;
+mod merge;
 mod otlp;
 mod people;
 mod settings;

@@ -125,7 +125,7 @@ fn role(seen: &Examination, findings: &mut Findings) -> Result<(), Failure> {
         let missing = seen.role.missing.join(", ");
         findings.fail(
             "rights",
-            &format!("the role {name} lacks {missing}: GRANT it what docs/configuration.md lists"),
+            &format!("the role {name} lacks {missing}: GRANT it what docs/postgres.md lists"),
         )?;
     }
     if !seen.role.excess.is_empty() {
@@ -171,8 +171,8 @@ async fn hearing(store: &PostgresStore, findings: &mut Findings) -> Result<(), F
         Ok(true) => findings.ok("listen", "what one connection notifies, another one hears"),
         Ok(false) => findings.warn(
             "listen",
-            "a notification was not heard within 2 s: a pooler swallows it, and only polls every 250 ms find revocations; \
-             name Postgres itself",
+            "a notification was not heard: a pooler swallows it, and only polls every 250 ms find revocations; name Postgres \
+             itself, or a way past the pooler by --database-direct-url",
         ),
         Err(cause) => findings.warn("listen", &format!("LISTEN does not work: {cause}; polls every 250 ms have to do")),
     }

@@ -15,7 +15,8 @@ pub(crate) async fn run(request: Backup) -> Result<(), Failure> {
         .into());
     };
     let failed = |cause: &dyn std::error::Error| Failure::caused("no backup was made", cause);
-    let reader = SqliteReader::open(&path).await.map_err(|cause| failed(&cause))?;
+    // A newer program makes the backup before it migrates.
+    let reader = SqliteReader::open_ours(&path).await.map_err(|cause| failed(&cause))?;
     let copied = reader.backup(&request.file).await.map_err(|cause| failed(&cause));
     reader.close().await;
     let copied = copied?;

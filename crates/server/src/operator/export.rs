@@ -31,6 +31,9 @@ pub(crate) async fn run(request: Export) -> Result<(), Failure> {
     }
     let (config, _) = Settings::from(request.store).check_store()?;
     let (head, revoked) = read(&config, after).await?;
+    if after > head.seq {
+        return Err(beyond(after, head));
+    }
     let wanted = |revoked: &&RevokedToken| since.is_none_or(|since| revoked.at.is_none_or(|at| at >= since));
     let mut count = 0;
     for revoked in revoked.iter().filter(wanted) {
@@ -40,6 +43,16 @@ pub(crate) async fn run(request: Export) -> Result<(), Failure> {
     print(&Line::end(head, count))?;
     progress(&format!("{count} revocations; the next export may go on with --after {}", head.seq.get()));
     Ok(())
+}
+
+/// Such a number is of a history that is gone. What it would leave out may never have been exported.
+fn beyond(after: Seq, head: Position) -> Failure {
+    Failure::Run(format!(
+        "--after {}: the log has only come to {}, so that number is not of this history: make a full export, without \
+         --after, after every restore and every failover",
+        after.get(),
+        head.seq.get()
+    ))
 }
 
 /// Beside a running server on SQLite too, as nothing is written.

@@ -5,6 +5,7 @@ mod backup;
 mod campaign;
 mod export;
 mod exported;
+mod keys;
 mod replay;
 mod report;
 mod restored;

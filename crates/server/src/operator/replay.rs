@@ -6,7 +6,7 @@ use std::path::Path;
 use gatekey_core::{BATCH, Operator, Selection, StoreError};
 use gatekey_model::TokenId;
 
-use super::campaign::{Who, carry_out};
+use super::campaign::{Who, carry_out, done_but};
 use super::exported::Exported;
 use super::report::{Format, Totals};
 use super::{open, record};
@@ -78,7 +78,7 @@ async fn replay(
     });
     let receipt = receipt.await?;
     totals.already = known - totals.revoked;
-    Format::Text.summary(&totals, Some(&receipt))?;
+    Format::Text.summary(&totals, Some(&receipt)).map_err(|failure| done_but(&failure))?;
     if totals.unknown > 0 {
         super::progress(
             "unknown are tokens that were created since the backup was made: their values are refused, as nobody knows \

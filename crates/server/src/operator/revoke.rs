@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, IsTerminal, Write};
 
 use gatekey_core::{BATCH, Operator, SelectedToken, Selection};
-use gatekey_model::{TenantId, TokenId, TokenKey};
+use gatekey_model::{TenantId, TokenId};
 
-use super::campaign::{Who, carry_out};
+use super::campaign::{Who, carry_out, done_but};
+use super::keys;
 use super::report::{Fate, Format, Totals};
 use super::values::{self, Value};
 use super::{open, record};
@@ -44,7 +45,6 @@ pub(crate) async fn run(request: Revoke) -> Result<(), Failure> {
     };
     let who = Who { operator, reason };
     let (config, _) = Settings::from(request.store).check_store()?;
-    let mut signals = Signals::listen()?;
     let given = match asked {
         Asked::Values => {
             Some(values::read(io::stdin().lock()).map_err(|cause| Failure::run("standard input", cause))?)
@@ -55,7 +55,7 @@ pub(crate) async fn run(request: Revoke) -> Result<(), Failure> {
     let options = Options { format, dry_run: request.dry_run, yes: request.yes };
     let outcome = async {
         let found = find(&operator, &asked, given).await?;
-        revoke(&operator, &who, &asked, found, options, &mut signals).await
+        revoke(&operator, &who, &asked, found, options).await
     };
     let outcome = outcome.await;
     opened.close().await;
@@ -114,17 +114,16 @@ fn asked(request: &Revoke, problems: &mut Vec<String>) -> Option<Asked> {
         }
         return Some(Asked::Named(Selection::Id { tenant: tenant?, id: id? }));
     }
-    let odd = |key: &&String| {
-        key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    // It is not shown: it may be a value, given by mistake.
-    if keys.iter().any(|key| odd(&key) || gatekey_model::PresentedToken::parse(key).is_ok()) {
+    // None is shown: it may be a value, or a part of one, given by mistake.
+    let Some(keys) = keys.iter().map(|key| keys::parse(key)).collect::<Option<Vec<_>>>() else {
         problems.push(
-            "--key: must be a key, as in gk_b_vZ9YpZhu: the first part of a value, not the value".to_owned(),
+            "--key: must be a key and no more, as in gk_b_vZ9YpZhu: the first part of a value, up to the 8 letters and \
+             digits after _b_ or _r_, and not the value"
+                .to_owned(),
         );
         return None;
-    }
-    Some(Asked::Named(Selection::Keys(keys.iter().cloned().map(TokenKey::from_stored).collect())))
+    };
+    Some(Asked::Named(Selection::Keys(keys)))
 }
 
 async fn find(operator: &Operator, asked: &Asked, given: Option<values::Given>) -> Result<Found, Failure> {
@@ -172,18 +171,13 @@ async fn revoke(
     asked: &Asked,
     found: Found,
     options: Options,
-    signals: &mut Signals,
 ) -> Result<(), Failure> {
     let Options { format, dry_run, yes } = options;
     let Found { tokens, unknown, malformed } = found;
     let live = tokens.iter().filter(|found| found.revoked.is_none()).count();
     let mut totals = Totals { unknown: unknown.len(), malformed: malformed.len(), ..Totals::default() };
-    for line in &malformed {
-        format.malformed(*line)?;
-    }
-    for (key, line) in &unknown {
-        format.unknown(key, *line)?;
-    }
+    say_unfound(format, &malformed, &unknown)
+        .map_err(|failure| Failure::Run(format!("nothing was revoked: {failure}")))?;
     let shown = |found: &&SelectedToken| found.revoked.is_none() || !matches!(asked, Asked::All(_));
     let doomed: Vec<TokenId> = tokens.iter().filter(shown).map(|found| found.token.id).collect();
     if dry_run {
@@ -202,10 +196,12 @@ async fn revoke(
     if live > 1 && !yes {
         ask(live)?;
     }
+    // Not before: until here a signal ends the command at once, whatever it reads or asks, and nothing is committed.
+    let mut signals = Signals::listen()?;
     let by_id: HashMap<TokenId, &SelectedToken> =
         tokens.iter().map(|found| (found.token.id, found)).collect();
     let (mut revoked, mut repeated) = (0, 0);
-    let receipt = carry_out(operator, who, &doomed, signals, |batch| {
+    let receipt = carry_out(operator, who, &doomed, &mut signals, |batch| {
         for (id, revocation) in batch {
             let fate = if revocation.repeated { Fate::Already } else { Fate::Revoked };
             revoked += usize::from(!revocation.repeated);
@@ -219,8 +215,18 @@ async fn revoke(
     let receipt = receipt.await?;
     totals.revoked = revoked;
     totals.already = tokens.len() - doomed.len() + repeated;
-    format.summary(&totals, Some(&receipt))?;
+    format.summary(&totals, Some(&receipt)).map_err(|failure| done_but(&failure))?;
     odd_lines(&malformed, "everything else is revoked, and that is in force everywhere")
+}
+
+/// What was asked for and is not there.
+fn say_unfound(
+    format: Format,
+    malformed: &[usize],
+    unknown: &[(String, Option<usize>)],
+) -> Result<(), Failure> {
+    malformed.iter().try_for_each(|line| format.malformed(*line))?;
+    unknown.iter().try_for_each(|(key, line)| format.unknown(key, *line))
 }
 
 fn say_dry(format: Format, live: usize, totals: &Totals) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use gatekey_core::{
 };
 use gatekey_lease::{Nonce, ReplicaId};
 use gatekey_model::{RequestId, TokenDigest};
-use gatekey_store_postgres::{PostgresOptions, PostgresStore};
+use gatekey_store_postgres::{Pooler, PostgresOptions, PostgresStore, SchemaState};
 
 use crate::database::{Database, acme, act, create, new_token, revoke};
 
@@ -83,6 +83,9 @@ async fn the_documented_rights_are_enough() {
     }
     let store = PostgresStore::connect(PostgresOptions::new(url)).await.expect("connects");
     store.ensure_schema().await.expect("current");
+    let seen = store.examine().await.expect("an answer");
+    assert!(seen.role.missing.is_empty(), "{:?}", seen.role);
+    assert!(store.hears().await.expect("an answer"));
     let request = CreateRequest {
         id: RequestId::parse("0b1c8d3e-7a52-4c1e-9f43-1d2e3f405162").expect("an id"),
         payload: [1; 32],
@@ -109,7 +112,40 @@ async fn the_documented_rights_are_enough() {
     store.replication().await.expect("an answer");
     drop(line);
     assert_recovered_but_for(&store, 1).await;
+    // An upgrade begins: the schema is asked whether the servers before it may go on.
+    database
+        .run(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             VALUES (9999, 'from the future', true, '\\x00', 0)",
+        )
+        .await;
+    let newer = store.ensure_schema().await.expect("it says that this program may use it");
+    assert!(matches!(newer, SchemaState::NewerCompatible { applied: 9999, .. }), "{newer:?}");
     finish(database, store).await;
+}
+
+/// What may not read the schema's state can't be started while a newer version has migrated it: that is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_is_told() {
+    let (database, store) = with_role().await;
+    database.run("REVOKE SELECT ON compatibility, _sqlx_migrations FROM public").await;
+    let mut missing = store.examine().await.expect("an answer").role.missing;
+    missing.sort_unstable();
+    assert_eq!(missing, ["SELECT on _sqlx_migrations", "SELECT on compatibility"]);
+    finish(database, store).await;
+}
+
+/// A LISTEN would stay on a session that the pooler hands to others.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_listens_by_way_of_a_pooler() {
+    let (database, owner) = Database::migrated().await;
+    assert!(owner.hears().await.expect("an answer"));
+    owner.close().await;
+    let options = PostgresOptions { pooler: Pooler::Transaction, ..database.options() };
+    let store = PostgresStore::connect(options).await.expect("connects");
+    assert!(!store.hears().await.expect("an answer"));
+    store.close().await;
+    database.drop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,6 +101,30 @@ async fn all_whose_questions_nobody_answers_have_the_names_looked_up_once() {
     assert_eq!(*book.looks.borrow(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn names_that_hang_are_looked_up_once_a_second_however_many_ask() {
+    let fake = FakeGatekey::start();
+    let gatekey = fake.gatekey();
+    let shared = gatekey.shared();
+    let (remote, book) = remote(&["one"]);
+    book.write("one", at(1));
+    remote.resolve(shared).await;
+    book.write("one", Entry::Hangs);
+    let (patience, begin) = (LOOK_AGAIN / 10, Instant::now());
+    while begin.elapsed() < LOOK_AGAIN * 3 {
+        let ask = || remote.look_again(shared, patience);
+        let (first, second, third, ()) = tokio::join!(ask(), ask(), ask(), sleep(patience));
+        for known in [first, second, third] {
+            assert_eq!(ports(&known), [1], "what it was known for is kept");
+        }
+    }
+    let looks = *book.looks.borrow();
+    assert!((3..=4).contains(&looks), "{looks}: the first, and one a second");
+    book.write("one", at(2));
+    sleep(LOOK_AGAIN).await;
+    assert_eq!(ports(&remote.look_again(shared, patience).await), [2]);
+}
+
 #[tokio::test]
 async fn a_question_that_no_known_server_answers_goes_to_those_that_came_in_their_place() {
     let fake = FakeGatekey::start();
