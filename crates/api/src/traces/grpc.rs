@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use gatekey_access::code_name;
 use gatekey_core::{TRACES, fail};
 use http::HeaderMap;
 use prost_types::FileDescriptorSet;
@@ -77,7 +78,7 @@ impl Ending for TracedCall {
             return;
         }
         self.ended = true;
-        let name = name(code);
+        let name = code_name(code);
         // It ends when it was left for the last time.
         self.span.in_scope(|| self.span.record("rpc.response.status_code", name));
         if is_fault(code) {
@@ -104,29 +105,6 @@ const fn is_fault(code: Code) -> bool {
             | Code::Unavailable
             | Code::DataLoss
     )
-}
-
-/// As the protocol writes it.
-const fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
 
 #[cfg(test)]
@@ -159,7 +137,7 @@ mod tests {
     fn codes_are_written_as_the_protocol_has_them() {
         for number in 0..=16 {
             let code = Code::from_i32(number);
-            let plain = name(code).replace('_', "").to_lowercase();
+            let plain = code_name(code).replace('_', "").to_lowercase();
             assert_eq!(plain, format!("{code:?}").to_lowercase());
         }
     }

@@ -1,5 +1,6 @@
 //! With the feature `opentelemetry`.
 
+use gatekey_access::code_name;
 use opentelemetry::propagation::Injector;
 use opentelemetry::trace::{
     FutureExt, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer, WithContext, get_active_span,
@@ -73,7 +74,7 @@ impl Question {
     pub(crate) fn end(self, code: Code) {
         let Some(context) = self.0 else { return };
         let span = context.span();
-        let name = name(code);
+        let name = code_name(code);
         span.set_attribute(KeyValue::new("rpc.response.status_code", name));
         if code != Code::Ok {
             span.set_attribute(KeyValue::new("error.type", name));
@@ -95,29 +96,6 @@ impl Injector for Carrier<'_> {
         if let (Ok(key), Ok(value)) = (AsciiMetadataKey::from_bytes(key.as_bytes()), value.parse()) {
             self.0.insert(key, value);
         }
-    }
-}
-
-/// As the protocol writes it.
-const fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 
@@ -150,7 +128,7 @@ mod tests {
     fn codes_are_written_as_the_protocol_has_them() {
         for number in 0..=16 {
             let code = Code::from_i32(number);
-            assert_eq!(name(code).replace('_', "").to_lowercase(), format!("{code:?}").to_lowercase());
+            assert_eq!(code_name(code).replace('_', "").to_lowercase(), format!("{code:?}").to_lowercase());
         }
     }
 }
