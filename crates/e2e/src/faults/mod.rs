@@ -13,7 +13,7 @@ use fastrand::Rng;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::{Fleet, FleetStart, Load, Tally, Way};
+use crate::{Fleet, FleetStart, Load, ROOMY, Tally, Way};
 use draw::{Choice, Fault, What};
 use inject::{Store, inject};
 use victim::Supply;
@@ -70,7 +70,7 @@ impl Faults {
     /// Does it. Ends early when something was found, or the time is over.
     ///
     /// # Panics
-    /// If the fleet does not start, or does not get well in the end.
+    /// If the fleet does not start, does not delete in both ways at first, or does not get well in the end.
     pub async fn run(self) -> Findings {
         let begun = Instant::now();
         let start = FleetStart {
@@ -83,6 +83,7 @@ impl Faults {
             ..FleetStart::default()
         };
         let fleet = start.start().await;
+        shows_both_ways(&fleet).await;
         let mut random = Rng::with_seed(self.seed);
         let load = Load::start(&fleet, WORKERS, random.u64(..));
         let mut run = Run::new(&fleet);
@@ -116,6 +117,18 @@ impl Faults {
             took: begun.elapsed(),
         }
     }
+}
+
+/// Deletes by everybody's confirmation, and by waiting a lease out. What faults at random come to is a matter of luck.
+async fn shows_both_ways(fleet: &Arc<Fleet>) {
+    fleet.recovers().await;
+    let token = fleet.warm_token().await;
+    let stopped = &fleet.holders[0];
+    stopped.signal("STOP");
+    let receipt = fleet.delete(0, &token, ROOMY).await.expect("deleted, after a lease");
+    stopped.signal("CONT");
+    assert!(receipt.leases_waited_out > 0, "nobody is asked who is stopped: {receipt:?}");
+    fleet.check_everywhere(&token, fleet.lease).await;
 }
 
 impl Findings {
