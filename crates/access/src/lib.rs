@@ -3,8 +3,8 @@
 //!
 //! How a token is read from `authorization` ([`presented`]), what a route asks for ([`Rule`]), what becomes of a verdict
 //! ([`decide`]), how a refusal is said over gRPC and HTTP ([`Refusal`]), and by which headers a gateway tells a service who
-//! calls ([`Identity`]). And the names of gRPC's codes ([`code_name`]), which both ends of a call write. How a verdict is found is
-//! left to others.
+//! calls ([`Identity`]). And the names of gRPC's codes ([`code_name`]), which both ends of a call write, and what becomes of a request
+//! that is answered unread ([`drain`]). How a verdict is found is left to others.
 
 mod bearer;
 mod code;
@@ -12,6 +12,7 @@ mod decision;
 mod identity;
 mod refusal;
 mod rule;
+mod unread;
 
 pub use bearer::{hide, presented, presented_in};
 pub use code::code_name;
@@ -19,3 +20,4 @@ pub use decision::decide;
 pub use identity::{Identity, is_identity};
 pub use refusal::Refusal;
 pub use rule::Rule;
+pub use unread::{Drained, drain};

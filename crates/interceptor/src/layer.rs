@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use gatekey_access::{hide, is_identity};
+use gatekey_access::{drain, hide, is_identity};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -61,6 +62,7 @@ impl<S> Layer<S> for GatekeyLayer {
 impl<S, B, R> Service<Request<B>> for GatekeyService<S>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
+    B: Body + Send + 'static,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
@@ -82,6 +84,7 @@ where
             Ok(rule) => rule,
             Err(refusal) => {
                 check.gatekey.unruled(request.uri().path());
+                drain(request);
                 return ResponseFuture::refused(refusal, protocol);
             }
         };
@@ -100,7 +103,10 @@ where
                     state: State::Verifying { verified, waiting: Some((service, request)), strip },
                 }
             }
-            Err(refusal) => ResponseFuture::refused(refusal, protocol),
+            Err(refusal) => {
+                drain(request);
+                ResponseFuture::refused(refusal, protocol)
+            }
         }
     }
 }
@@ -166,6 +172,7 @@ where
 impl<S, B, R> Future for ResponseFuture<S, B>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+    B: Body + Send + 'static,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
@@ -176,12 +183,16 @@ where
             match this.state.as_mut().project() {
                 StateOf::Refused { refusal } => return Poll::Ready(Ok(answer(*refusal, protocol))),
                 StateOf::Verifying { verified, waiting, strip } => {
-                    let token = match ready!(verified.as_mut().poll(context)) {
-                        Ok(token) => token,
-                        Err(refusal) => return Poll::Ready(Ok(answer(refusal, protocol))),
-                    };
+                    let verified = ready!(verified.as_mut().poll(context));
                     let (mut service, request) =
                         waiting.take().expect("a future is not polled after it is ready");
+                    let token = match verified {
+                        Ok(token) => token,
+                        Err(refusal) => {
+                            drain(request);
+                            return Poll::Ready(Ok(answer(refusal, protocol)));
+                        }
+                    };
                     let request = admit(request, &token, protocol, *strip);
                     let handled = service.call(request);
                     this.state.set(State::Handled { handled, token: Some(token) });

@@ -12,6 +12,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, TryFutureExt};
+use gatekey_access::drain;
 use gatekey_core::Caller;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
@@ -127,6 +128,7 @@ where
             }
             Admission::Refused(response) => {
                 drop(server);
+                drain(request);
                 ready(finish(response)).boxed()
             }
         }
@@ -210,7 +212,10 @@ where
                 request.extensions_mut().insert(gateway);
                 inner.call(request).await
             }
-            Err(error) => Ok(authorization::refused(error)),
+            Err(error) => {
+                drain(request);
+                Ok(authorization::refused(error))
+            }
         };
     }
     let caller: Result<Arc<Caller>, ApiError> =
@@ -220,6 +225,9 @@ where
             request.extensions_mut().insert(caller);
             inner.call(request).await
         }
-        Err(refusal) => Ok(refusal.into_status().into_http()),
+        Err(refusal) => {
+            drain(request);
+            Ok(refusal.into_status().into_http())
+        }
     }
 }

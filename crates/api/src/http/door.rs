@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use gatekey_access::Drained;
 use gatekey_core::{Call, Caller};
 use gatekey_proto::v1::ErrorReason;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use http_body::Body as _;
 use metrics::histogram;
 use tracing::{Instrument, Span};
 
@@ -103,6 +106,7 @@ pub(super) fn around(router: Router, base: &str, traces: bool) -> Router {
             };
             let traced = traces.then(|| trace(&paths, &request)).flatten();
             let server = traced.as_ref().map_or_else(Span::none, TracedRequest::span);
+            let request = drained(request);
             let response = next.run(request).instrument(server).instrument(identified.span()).await;
             begun.status = Some(response.status());
             drop(begun);
@@ -112,6 +116,14 @@ pub(super) fn around(router: Router, base: &str, traces: bool) -> Router {
             identified.end(for_browsers(response))
         }
     }))
+}
+
+/// A request whose body is taken even if it is answered by its headers alone.
+fn drained(request: Request) -> Request {
+    if request.version() != Version::HTTP_2 || request.body().is_end_stream() {
+        return request;
+    }
+    request.map(|body| Body::new(Drained::new(body)))
 }
 
 /// Opens the span of a request's trace. Probes have none.

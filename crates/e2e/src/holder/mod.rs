@@ -56,6 +56,7 @@ pub struct TestHolder {
     gatekey: Gatekey,
     service: Service,
     server: AbortHandle,
+    address: SocketAddr,
 }
 
 impl HolderStart {
@@ -81,7 +82,7 @@ impl HolderStart {
         let listener = TcpListener::from_std(listener).expect("a socket");
         let serving = gatekey_examples::serve_grpc(listener, gatekey.clone(), std::future::pending());
         let server = tokio::spawn(serving).abort_handle();
-        TestHolder { gatekey, service: Service::at(address), server }
+        TestHolder { gatekey, service: Service::at(address), server, address }
     }
 }
 
@@ -98,6 +99,12 @@ impl TestHolder {
     #[must_use]
     pub fn leased(&self) -> bool {
         self.gatekey.health().is_leased()
+    }
+
+    /// Where the service listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// To the service.

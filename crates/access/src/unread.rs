@@ -1,0 +1,242 @@
+//! What is left of a request that is answered before it was read.
+//!
+//! Over HTTP/2, a request's body that is dropped unread has its stream reset, and what its client had sent by then comes all the
+//! same: nearly every unary gRPC call has its message on the way when it is refused by its headers. The h2 crate, from 0.4.16 on,
+//! counts each such small frame against a budget of the connection, and never gives it back: after some 2,000 of them it closes the
+//! connection with `ENHANCE_YOUR_CALM` and "`too_many_data_frames`", and with it the calls of everybody who shares it. A client
+//! with a wrong token would do that to all the others behind the same proxy.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Buf;
+use http::{Request, Version};
+use http_body::{Body, Frame, SizeHint};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// No more is read of a body, in bytes: what is on its way when a client hears that it is refused, and not a file.
+const AT_MOST: usize = 64 * 1024;
+/// And for no longer: a client that sends on after its answer has its stream reset.
+const WITHIN: Duration = Duration::from_secs(1);
+
+/// Reads the rest of an HTTP/2 request that nobody will read, in the background: up to 64 KiB, for up to a second. To be called
+/// where a request is answered without its handler; the answer does not wait for it.
+///
+/// Over HTTP/1 it drops the request, as it does where there is no Tokio runtime.
+pub fn drain<B>(request: Request<B>)
+where
+    B: Body + Send + 'static,
+{
+    if request.version() == Version::HTTP_2 {
+        drain_body(request.into_body());
+    }
+}
+
+/// A body that is drained as by [`drain`], if it is dropped before its end.
+#[derive(Debug)]
+pub struct Drained<B>
+where
+    B: Body + Send + Unpin + 'static,
+{
+    inner: Option<B>,
+}
+
+impl<B> Drained<B>
+where
+    B: Body + Send + Unpin + 'static,
+{
+    /// To be used for requests of HTTP/2 alone.
+    pub const fn new(body: B) -> Self {
+        Self { inner: Some(body) }
+    }
+}
+
+impl<B> Body for Drained<B>
+where
+    B: Body + Send + Unpin + 'static,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.inner.as_mut().map_or(Poll::Ready(None), |inner| Pin::new(inner).poll_frame(context))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl<B> Drop for Drained<B>
+where
+    B: Body + Send + Unpin + 'static,
+{
+    fn drop(&mut self) {
+        if let Some(body) = self.inner.take() {
+            drain_body(body);
+        }
+    }
+}
+
+fn drain_body<B>(body: B)
+where
+    B: Body + Send + 'static,
+{
+    if body.is_end_stream() {
+        return;
+    }
+    let mut rest = Box::pin(read(body));
+    // Mostly all of it is there already.
+    if rest.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        && let Ok(runtime) = Handle::try_current()
+    {
+        runtime.spawn(timeout(WITHIN, rest));
+    }
+}
+
+async fn read<B: Body>(body: B) {
+    let mut body = std::pin::pin!(body);
+    let mut left = AT_MOST;
+    while let Some(Ok(frame)) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+        let size = frame.data_ref().map_or(0, Buf::remaining);
+        match left.checked_sub(size) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// A body whose frames come by a channel; its end of that is closed when it is dropped.
+    struct Sent {
+        frames: mpsc::Receiver<usize>,
+        read: Arc<AtomicUsize>,
+    }
+
+    impl Body for Sent {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.frames.poll_recv(context).map(|size| {
+                let size = size?;
+                self.read.fetch_add(size, Ordering::SeqCst);
+                Some(Ok(Frame::data(vec![0; size].into())))
+            })
+        }
+    }
+
+    struct Client {
+        send: mpsc::Sender<usize>,
+        read: Arc<AtomicUsize>,
+    }
+
+    fn request(version: Version) -> (Client, Request<Sent>) {
+        let (send, frames) = mpsc::channel(100);
+        let read = Arc::new(AtomicUsize::new(0));
+        let mut request = Request::new(Sent { frames, read: Arc::clone(&read) });
+        *request.version_mut() = version;
+        (Client { send, read }, request)
+    }
+
+    impl Client {
+        fn read(&self) -> usize {
+            self.read.load(Ordering::SeqCst)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_after_the_answer_is_read_to_its_end() {
+        let (client, request) = request(Version::HTTP_2);
+        client.send.send(5).await.expect("room");
+        drain(request);
+        assert_eq!(client.read(), 5, "what was there already takes no task");
+        for _ in 0..3 {
+            client.send.send(7).await.expect("not dropped");
+        }
+        let Client { send, read } = client;
+        drop(send);
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        assert_eq!(read.load(Ordering::SeqCst), 26);
+        assert_eq!(Arc::strong_count(&read), 1, "the body is gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_on_and_on_is_not_read_for_ever() {
+        let (client, request) = request(Version::HTTP_2);
+        let begun = tokio::time::Instant::now();
+        drain(request);
+        client.send.send(5).await.expect("not dropped");
+        client.send.closed().await;
+        assert_eq!(begun.elapsed(), WITHIN);
+        assert_eq!(client.read(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_is_read_than_is_on_its_way() {
+        let (client, request) = request(Version::HTTP_2);
+        let begun = tokio::time::Instant::now();
+        drain(request);
+        while client.send.send(16 * 1024).await.is_ok() {}
+        assert!(client.read() <= AT_MOST + 16 * 1024, "{}", client.read());
+        assert!(begun.elapsed() < WITHIN);
+    }
+
+    #[tokio::test]
+    async fn over_http_1_nothing_is_read() {
+        // It would ask a client that waits for `100 Continue` to send.
+        let (client, request) = request(Version::HTTP_11);
+        client.send.send(5).await.expect("room");
+        drain(request);
+        client.send.closed().await;
+        assert_eq!(client.read(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_drained_when_it_is_dropped() {
+        let (client, request) = request(Version::HTTP_2);
+        client.send.send(5).await.expect("room");
+        client.send.send(6).await.expect("room");
+        let mut body = Drained::new(request.into_body());
+        let first = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        assert_eq!(
+            first.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).map(|data| data.len()),
+            Some(5)
+        );
+        assert_eq!(client.read(), 5);
+        drop(body);
+        assert_eq!(client.read(), 11);
+        client.send.closed().await;
+    }
+
+    #[test]
+    fn without_a_runtime_it_is_dropped() {
+        let (client, request) = request(Version::HTTP_2);
+        drain(request);
+        assert!(client.send.is_closed());
+    }
+}
