@@ -1,13 +1,14 @@
 //! What is left of a request that is answered before it was read.
 //!
-//! Over HTTP/2, a request's body that is dropped unread has its stream reset, and what its client had sent by then comes all the
-//! same: nearly every unary gRPC call has its message on the way when it is refused by its headers. The h2 crate, from 0.4.16 on,
-//! counts each such small frame against a budget of the connection, and never gives it back: after some 2,000 of them it closes the
-//! connection with `ENHANCE_YOUR_CALM` and "`too_many_data_frames`", and with it the calls of everybody who shares it. A client
-//! with a wrong token would do that to all the others behind the same proxy.
+//! Over HTTP/2, a client that is refused by its headers has its message on the way: nearly every unary gRPC call. The h2 crate, from
+//! 0.4.16 on, charges each small DATA frame to a budget of the connection and gives that back when the frame is read. A frame that
+//! comes after its stream's body was dropped is read by nobody. After some 2,000 of those, unless large frames came meanwhile, h2
+//! closes the connection with `ENHANCE_YOUR_CALM` and "`too_many_data_frames`", and with it the calls of everybody who shares it. A
+//! client with a wrong token would do that to all the others behind the same proxy.
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -17,15 +18,38 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-/// No more is read of a body, in bytes: what is on its way when a client hears that it is refused, and not a file.
+/// No more is read of a body, in bytes: a message, and not a file.
 const AT_MOST: usize = 64 * 1024;
-/// And for no longer: a client that sends on after its answer has its stream reset.
-const WITHIN: Duration = Duration::from_secs(1);
+/// A frame counts as at least so many of them, as h2 counts it.
+const FRAME: usize = 256;
+/// And for no longer: what was on its way has come by then. A client that sends on has its stream reset.
+const WITHIN: Duration = Duration::from_millis(500);
+/// So many are read in the background at once, in all of the process; beyond it, bodies are dropped.
+const AT_ONCE: usize = 4_096;
 
-/// Reads the rest of an HTTP/2 request that nobody will read, in the background: up to 64 KiB, for up to a second. To be called
-/// where a request is answered without its handler; the answer does not wait for it.
+static READING: AtomicUsize = AtomicUsize::new(0);
+
+/// One of those that are read in the background.
+struct Place;
+
+impl Place {
+    fn take() -> Option<Self> {
+        // Made before the count is looked at, so that it is given back in any case.
+        let place = Self;
+        (READING.fetch_add(1, Ordering::Relaxed) < AT_ONCE).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        READING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Reads the rest of an HTTP/2 request that nobody will read, in the background: up to 64 KiB, for up to half a second, and
+/// for up to 4,096 requests at once. To be called where a request is answered without its handler; the answer does not wait for it.
 ///
-/// Over HTTP/1 it drops the request, as it does where there is no Tokio runtime.
+/// Over HTTP/1 it drops the request, as it does where there is no Tokio runtime. A runtime without timers reads nothing.
 pub fn drain<B>(request: Request<B>)
 where
     B: Body + Send + 'static,
@@ -99,8 +123,13 @@ where
     // Mostly all of it is there already.
     if rest.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
         && let Ok(runtime) = Handle::try_current()
+        && let Some(place) = Place::take()
     {
-        runtime.spawn(timeout(WITHIN, rest));
+        // The timer is made by the task: without a driver for it, that alone panics.
+        runtime.spawn(async move {
+            let _place = place;
+            timeout(WITHIN, rest).await
+        });
     }
 }
 
@@ -109,7 +138,7 @@ async fn read<B: Body>(body: B) {
     let mut left = AT_MOST;
     while let Some(Ok(frame)) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
         let size = frame.data_ref().map_or(0, Buf::remaining);
-        match left.checked_sub(size) {
+        match left.checked_sub(size.max(FRAME)) {
             Some(rest) => left = rest,
             None => return,
         }
@@ -231,6 +260,23 @@ mod tests {
         drop(body);
         assert_eq!(client.read(), 11);
         client.send.closed().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_small_frames_are_not_read_for_long() {
+        let (client, request) = request(Version::HTTP_2);
+        drain(request);
+        while client.send.send(0).await.is_ok() {}
+    }
+
+    #[test]
+    fn without_timers_only_the_task_is_lost() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let (client, request) = request(Version::HTTP_2);
+        runtime.block_on(async {
+            drain(request);
+            client.send.closed().await;
+        });
     }
 
     #[test]

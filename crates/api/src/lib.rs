@@ -8,6 +8,7 @@ mod call_id;
 mod connections;
 mod console;
 mod convert;
+mod drained;
 mod error;
 mod gateway;
 pub mod grpc;

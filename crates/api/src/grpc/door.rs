@@ -12,7 +12,6 @@ use axum::extract::Request;
 use axum::response::Response;
 use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, TryFutureExt};
-use gatekey_access::drain;
 use gatekey_core::Caller;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
@@ -23,6 +22,7 @@ use super::{authenticate, authorization, complete, deadline, public_streams};
 use crate::auth::refusals;
 use crate::call_id::{Identified, KnownPaths};
 use crate::connections::Peer;
+use crate::drained::drained;
 use crate::tls::ClientCertificate;
 use crate::traces::{Calls, TracedCall};
 use crate::{ApiError, Authenticator, Gateways, Readiness, loopback};
@@ -85,7 +85,9 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
+        // Not read to its end by whoever refuses it, here or behind, nor when its time is over.
+        let mut request = drained(request);
         let identified = Identified::of(&self.door.paths, &mut request);
         let span = identified.span();
         let ours = complete::is_ours(request.uri().path());
@@ -128,7 +130,6 @@ where
             }
             Admission::Refused(response) => {
                 drop(server);
-                drain(request);
                 ready(finish(response)).boxed()
             }
         }
@@ -212,10 +213,7 @@ where
                 request.extensions_mut().insert(gateway);
                 inner.call(request).await
             }
-            Err(error) => {
-                drain(request);
-                Ok(authorization::refused(error))
-            }
+            Err(error) => Ok(authorization::refused(error)),
         };
     }
     let caller: Result<Arc<Caller>, ApiError> =
@@ -225,9 +223,6 @@ where
             request.extensions_mut().insert(caller);
             inner.call(request).await
         }
-        Err(refusal) => {
-            drain(request);
-            Ok(refusal.into_status().into_http())
-        }
+        Err(refusal) => Ok(refusal.into_status().into_http()),
     }
 }

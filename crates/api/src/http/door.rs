@@ -5,15 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use gatekey_access::Drained;
 use gatekey_core::{Call, Caller};
 use gatekey_proto::v1::ErrorReason;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
-use http_body::Body as _;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use metrics::histogram;
 use tracing::{Instrument, Span};
 
@@ -22,6 +19,7 @@ use super::{Settings, probes};
 use crate::auth::{bearer, refusals};
 use crate::call_id::{CallId, Identified, KnownPaths};
 use crate::connections::Peer;
+use crate::drained::drained;
 use crate::gateway::forward_auth;
 use crate::traces::{self, TracedRequest};
 use crate::{ApiError, Authenticator, console, rest};
@@ -116,14 +114,6 @@ pub(super) fn around(router: Router, base: &str, traces: bool) -> Router {
             identified.end(for_browsers(response))
         }
     }))
-}
-
-/// A request whose body is taken even if it is answered by its headers alone.
-fn drained(request: Request) -> Request {
-    if request.version() != Version::HTTP_2 || request.body().is_end_stream() {
-        return request;
-    }
-    request.map(|body| Body::new(Drained::new(body)))
 }
 
 /// Opens the span of a request's trace. Probes have none.

@@ -54,7 +54,7 @@ pub struct Faults {
 pub struct Findings {
     /// How many faults there were, by kind.
     pub kinds: BTreeMap<&'static str, u64>,
-    /// How much happened.
+    /// How much happened meanwhile.
     pub tally: Tally,
     /// How many deletes were answered with what else than OK.
     pub failures: BTreeMap<String, u64>,
@@ -84,6 +84,7 @@ impl Faults {
         };
         let fleet = start.start().await;
         shows_both_ways(&fleet).await;
+        let shown = fleet.record.tally();
         let mut random = Rng::with_seed(self.seed);
         let load = Load::start(&fleet, WORKERS, random.u64(..));
         let mut run = Run::new(&fleet);
@@ -110,7 +111,7 @@ impl Faults {
         let seen = format!("{:?}", fleet.finish().await);
         Findings {
             kinds,
-            tally: fleet.record.tally(),
+            tally: fleet.record.tally().since(shown),
             failures: fleet.record.failures(),
             seen,
             violations: fleet.record.violations(),
@@ -121,14 +122,21 @@ impl Faults {
 
 /// Deletes by everybody's confirmation, and by waiting a lease out. What faults at random come to is a matter of luck.
 async fn shows_both_ways(fleet: &Arc<Fleet>) {
+    let begun = Instant::now();
     fleet.recovers().await;
-    let token = fleet.warm_token().await;
-    let stopped = &fleet.holders[0];
-    stopped.signal("STOP");
-    let receipt = fleet.delete(0, &token, ROOMY).await.expect("deleted, after a lease");
-    stopped.signal("CONT");
-    assert!(receipt.leases_waited_out > 0, "nobody is asked who is stopped: {receipt:?}");
-    fleet.check_everywhere(&token, fleet.lease).await;
+    loop {
+        let token = fleet.warm_token().await;
+        let stopped = &fleet.holders[0];
+        stopped.signal("STOP");
+        let receipt = fleet.delete(0, &token, ROOMY).await;
+        stopped.signal("CONT");
+        fleet.check_everywhere(&token, fleet.lease).await;
+        // On a busy machine its lease may have been over just then.
+        if receipt.is_ok_and(|receipt| receipt.leases_waited_out > 0) {
+            return;
+        }
+        assert!(begun.elapsed() < 2 * ROOMY, "nobody waits for who is stopped");
+    }
 }
 
 impl Findings {

@@ -47,6 +47,20 @@ pub struct Tally {
     pub checks: u64,
 }
 
+impl Tally {
+    /// What happened after an earlier one.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            by_acks: self.by_acks - earlier.by_acks,
+            by_time: self.by_time - earlier.by_time,
+            unknown: self.unknown - earlier.unknown,
+            cached: self.cached - earlier.cached,
+            checks: self.checks - earlier.checks,
+        }
+    }
+}
+
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { by_acks, by_time, unknown, cached, checks } = self;

@@ -23,6 +23,9 @@ const ACCESS: [(&str, Rule); 5] = [
     ("/grpc.reflection.v1alpha.ServerReflection/{method}", Rule::Public),
 ];
 
+/// On one connection. Without it, a client may open as many as it likes, with or without a token.
+const CALLS_AT_ONCE: u32 = 1_000;
+
 const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("descriptors");
 
 /// Serves `transcribe.v1`, health and reflection until `until` resolves and the calls that run then are finished.
@@ -42,6 +45,7 @@ pub async fn serve_grpc(
     health.set_serving::<RealtimeServiceServer<Realtime>>().await;
 
     Server::builder()
+        .max_concurrent_streams(CALLS_AT_ONCE)
         .layer(gatekey.layer(access()))
         .add_service(BatchServiceServer::new(Batch))
         .add_service(RealtimeServiceServer::new(Realtime))
