@@ -20,4 +20,4 @@ pub use decision::decide;
 pub use identity::{Identity, is_identity};
 pub use refusal::Refusal;
 pub use rule::Rule;
-pub use unread::{Drained, drain};
+pub use unread::{drain, drain_body};

@@ -7,14 +7,13 @@
 //! client with a wrong token would do that to all the others behind the same proxy.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Buf;
 use http::{Request, Version};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -59,60 +58,8 @@ where
     }
 }
 
-/// A body that is drained as by [`drain`], if it is dropped before its end.
-#[derive(Debug)]
-pub struct Drained<B>
-where
-    B: Body + Send + Unpin + 'static,
-{
-    inner: Option<B>,
-}
-
-impl<B> Drained<B>
-where
-    B: Body + Send + Unpin + 'static,
-{
-    /// To be used for requests of HTTP/2 alone.
-    pub const fn new(body: B) -> Self {
-        Self { inner: Some(body) }
-    }
-}
-
-impl<B> Body for Drained<B>
-where
-    B: Body + Send + Unpin + 'static,
-{
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.inner.as_mut().map_or(Poll::Ready(None), |inner| Pin::new(inner).poll_frame(context))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
-    }
-}
-
-impl<B> Drop for Drained<B>
-where
-    B: Body + Send + Unpin + 'static,
-{
-    fn drop(&mut self) {
-        if let Some(body) = self.inner.take() {
-            drain_body(body);
-        }
-    }
-}
-
-fn drain_body<B>(body: B)
+/// The same for the body of an HTTP/2 request.
+pub fn drain_body<B>(body: B)
 where
     B: Body + Send + 'static,
 {
@@ -148,10 +95,13 @@ async fn read<B: Body>(body: B) {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::pin::Pin;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Poll;
 
     use bytes::Bytes;
+    use http_body::Frame;
     use tokio::sync::mpsc;
 
     use super::*;
@@ -243,23 +193,6 @@ mod tests {
         drain(request);
         client.send.closed().await;
         assert_eq!(client.read(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_is_drained_when_it_is_dropped() {
-        let (client, request) = request(Version::HTTP_2);
-        client.send.send(5).await.expect("room");
-        client.send.send(6).await.expect("room");
-        let mut body = Drained::new(request.into_body());
-        let first = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
-        assert_eq!(
-            first.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).map(|data| data.len()),
-            Some(5)
-        );
-        assert_eq!(client.read(), 5);
-        drop(body);
-        assert_eq!(client.read(), 11);
-        client.send.closed().await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -84,8 +84,7 @@ where
             Ok(rule) => rule,
             Err(refusal) => {
                 check.gatekey.unruled(request.uri().path());
-                drain(request);
-                return ResponseFuture::refused(refusal, protocol);
+                return ResponseFuture::refused(request, refusal, protocol);
             }
         };
         match check.gatekey.find(request.headers(), rule) {
@@ -103,10 +102,7 @@ where
                     state: State::Verifying { verified, waiting: Some((service, request)), strip },
                 }
             }
-            Err(refusal) => {
-                drain(request);
-                ResponseFuture::refused(refusal, protocol)
-            }
+            Err(refusal) => ResponseFuture::refused(request, refusal, protocol),
         }
     }
 }
@@ -159,12 +155,14 @@ pin_project! {
 impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<RequestBody<B>>>,
+    B: Body + Send + 'static,
 {
     fn handled(handled: S::Future, token: Option<VerifiedToken>, protocol: Protocol) -> Self {
         Self { protocol, state: State::Handled { handled, token } }
     }
 
-    fn refused(refusal: Refusal, protocol: Protocol) -> Self {
+    fn refused(request: Request<B>, refusal: Refusal, protocol: Protocol) -> Self {
+        drain(request);
         Self { protocol, state: State::Refused { refusal } }
     }
 }

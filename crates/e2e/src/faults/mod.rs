@@ -54,8 +54,10 @@ pub struct Faults {
 pub struct Findings {
     /// How many faults there were, by kind.
     pub kinds: BTreeMap<&'static str, u64>,
-    /// How much happened meanwhile.
+    /// How much happened.
     pub tally: Tally,
+    /// How much of it was shown on purpose, before the first fault.
+    pub shown: Tally,
     /// How many deletes were answered with what else than OK.
     pub failures: BTreeMap<String, u64>,
     /// What the checker saw, in its own words.
@@ -111,7 +113,8 @@ impl Faults {
         let seen = format!("{:?}", fleet.finish().await);
         Findings {
             kinds,
-            tally: fleet.record.tally().since(shown),
+            tally: fleet.record.tally(),
+            shown,
             failures: fleet.record.failures(),
             seen,
             violations: fleet.record.violations(),
