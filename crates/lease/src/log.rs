@@ -93,7 +93,9 @@ impl Tail {
             new.extend_from_slice(read);
         } else {
             // A log without the replica's own position lost it, or was trimmed past it.
-            if read.is_empty() && rules.keep(Rule::NonceCompared) {
+            let reaches =
+                |newest: Position| read.first().is_some_and(|first| first.position.seq <= newest.seq);
+            if !self.newest().is_some_and(reaches) && rules.keep(Rule::NonceCompared) {
                 return Err(Forked);
             }
             for entry in read {
@@ -112,10 +114,17 @@ impl Tail {
         if !follows(last, &new) {
             return Err(Forked);
         }
-        self.entries.extend(&new);
-        let excess = self.entries.len().saturating_sub(self.capacity);
-        self.entries.drain(..excess);
+        self.remember(&new);
         Ok(new)
+    }
+
+    /// Remembers the newest of these. The oldest go first: a buffer that takes one in beyond what it may hold
+    /// doubles for it, and stays that large.
+    fn remember(&mut self, new: &[Entry]) {
+        let new = &new[new.len().saturating_sub(self.capacity)..];
+        let excess = (self.entries.len() + new.len()).saturating_sub(self.capacity);
+        self.entries.drain(..excess);
+        self.entries.extend(new);
     }
 }
 
@@ -158,9 +167,31 @@ mod tests {
     #[test]
     fn another_nonce_a_gap_and_a_lost_position_are_forks() {
         let known = tail(8, &[entry(0, 1), entry(1, 2)]);
-        for read in [&[entry(1, 9)][..], &[entry(1, 2), entry(3, 4)], &[]] {
+        // The last one begins where the log was trimmed: whether that is the same history, nobody can tell.
+        for read in [&[entry(1, 9)][..], &[entry(1, 2), entry(3, 4)], &[], &[entry(2, 3)]] {
             assert_eq!(known.clone().extend(read, Rules::ALL), Err(Forked), "{read:?}");
         }
+    }
+
+    #[test]
+    fn a_full_memory_does_not_grow_for_the_next_entry() {
+        let capacity = 16;
+        let first: Vec<Entry> = (0..16).map(|seq| entry(seq, 1)).collect();
+        let mut tail = tail(capacity, &first);
+        let room = tail.entries.capacity();
+        for seq in 15..100 {
+            let read = [entry(seq, 1), entry(seq + 1, 1)];
+            tail.extend(&read, Rules::ALL).expect("it follows");
+            assert_eq!((tail.entries.len(), tail.entries.capacity()), (capacity, room), "after {seq}");
+        }
+    }
+
+    #[test]
+    fn more_than_can_be_remembered_leaves_the_newest() {
+        let mut tail = tail(3, &[entry(0, 1), entry(1, 1)]);
+        let read: Vec<Entry> = (1..9).map(|seq| entry(seq, 1)).collect();
+        assert_eq!(tail.extend(&read, Rules::ALL).map(|new| new.len()), Ok(7));
+        assert_eq!(tail.entries, &read[5..]);
     }
 
     #[test]
