@@ -6,26 +6,29 @@ use std::time::Instant;
 
 use axum::extract::Request;
 use axum::response::Response;
+use gatekey_core::LogContext;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tracing::{Span, debug, info_span};
+use tracing::debug;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_LEN: usize = 64;
+const UNKNOWN: &str = "(unknown)";
 
 /// The id of a call.
 #[derive(Clone, Debug)]
-pub(crate) struct CallId(pub(crate) String);
+pub(crate) struct CallId(pub(crate) Arc<str>);
 
 /// The paths that logs may show. Others are a stranger's text, which may hold a token value.
 #[derive(Clone, Debug)]
-pub(crate) struct KnownPaths(Arc<HashSet<String>>);
+pub(crate) struct KnownPaths(Arc<HashSet<Arc<str>>>);
 
 impl KnownPaths {
     /// The path as a route, without the number at its end.
     pub(crate) fn route<'a>(&self, path: &'a str) -> &'a str {
         match path.rfind('/') {
             Some(slash) if self.is_numbered(path) => &path[..=slash],
-            _ => self.known(path),
+            _ if self.0.contains(path) => path,
+            _ => UNKNOWN,
         }
     }
 
@@ -39,8 +42,12 @@ impl KnownPaths {
         Some((if numbered { format!("{route}{{id}}") } else { route.to_owned() }, path))
     }
 
-    fn known<'a>(&self, path: &'a str) -> &'a str {
-        if self.0.contains(path) || self.is_numbered(path) { path } else { "(unknown)" }
+    fn known(&self, path: &str) -> Arc<str> {
+        match self.0.get(path) {
+            Some(known) => Arc::clone(known),
+            None if self.is_numbered(path) => path.into(),
+            None => UNKNOWN.into(),
+        }
     }
 
     /// A known path that ends with a slash may have a number behind it.
@@ -55,35 +62,34 @@ impl KnownPaths {
 
 impl FromIterator<String> for KnownPaths {
     fn from_iter<I: IntoIterator<Item = String>>(paths: I) -> Self {
-        Self(Arc::new(paths.into_iter().collect()))
+        Self(Arc::new(paths.into_iter().map(Arc::from).collect()))
     }
 }
 
 /// A call that has its id, until it is answered.
 pub(crate) struct Identified {
-    id: String,
-    span: Span,
+    context: LogContext,
     started: Instant,
 }
 
 impl Identified {
-    /// Takes the id that came with the call, or makes one; opens the call's span.
+    /// Takes the id that came with the call, or makes one.
     pub(crate) fn of(paths: &KnownPaths, request: &mut Request) -> Self {
         let id = given(request.headers()).unwrap_or_else(fresh);
-        let span = info_span!("call", id, path = paths.known(request.uri().path()));
-        request.extensions_mut().insert(CallId(id.clone()));
-        Self { id, span, started: Instant::now() }
+        request.extensions_mut().insert(CallId(Arc::clone(&id)));
+        let context = LogContext { call_id: id, path: paths.known(request.uri().path()) };
+        Self { context, started: Instant::now() }
     }
 
-    /// In which all that is logged for the call has its id.
-    pub(crate) fn span(&self) -> Span {
-        self.span.clone()
+    /// Within which all that is logged for the call has its id.
+    pub(crate) fn context(&self) -> LogContext {
+        self.context.clone()
     }
 
     /// Sends the id back.
     pub(crate) fn end(self, mut response: Response) -> Response {
-        self.span.in_scope(|| debug!(elapsed_us = self.started.elapsed().as_micros(), "answered"));
-        if let Ok(mut id) = HeaderValue::try_from(self.id) {
+        self.context.within(|| debug!(elapsed_us = self.started.elapsed().as_micros(), "answered"));
+        if let Ok(mut id) = HeaderValue::from_str(&self.context.call_id) {
             // No two are the same: so that HPACK keeps none of them in its table (RFC 7541 section 7.1.3).
             id.set_sensitive(true);
             response.headers_mut().insert(HEADER, id);
@@ -94,15 +100,16 @@ impl Identified {
 
 /// A version 4 UUID. It keeps no secret and has only to differ from others, so the operating system is not asked for
 /// random numbers on each call.
-fn fresh() -> String {
-    uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid().to_string()
+fn fresh() -> Arc<str> {
+    let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid();
+    Arc::from(&*id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))
 }
 
 /// The id that the caller gave, if it has the usual form. A token value does not: it has underscores.
-fn given(headers: &HeaderMap) -> Option<String> {
+fn given(headers: &HeaderMap) -> Option<Arc<str>> {
     let id = headers.get(HEADER)?.to_str().ok()?;
     let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':');
-    (!id.is_empty() && id.len() <= MAX_LEN && id.chars().all(usual)).then(|| id.to_owned())
+    (!id.is_empty() && id.len() <= MAX_LEN && id.chars().all(usual)).then(|| id.into())
 }
 
 #[cfg(test)]
@@ -113,12 +120,12 @@ mod tests {
     fn only_known_paths_are_shown() {
         let paths = KnownPaths::from_iter(["/livez", "/api/v3/tokens/"].map(str::to_owned));
         for known in ["/livez", "/api/v3/tokens/", "/api/v3/tokens/7", "/api/v3/tokens/9223372036854775807"] {
-            assert_eq!(paths.known(known), known);
+            assert_eq!(&*paths.known(known), known);
         }
         for other in
             ["/livez/7", "/livez7", "/api/v3/tokens/gk_b_7", "/api/v3/tokens/12345678901234567890", "", "7"]
         {
-            assert_eq!(paths.known(other), "(unknown)", "{other}");
+            assert_eq!(&*paths.known(other), "(unknown)", "{other}");
             assert_eq!(paths.route(other), "(unknown)", "{other}");
         }
         assert_eq!(paths.route("/livez"), "/livez");

@@ -101,7 +101,7 @@ pub struct Call {
     /// Who calls.
     pub caller: Arc<Caller>,
     /// The call's id in logs and in the audit log.
-    pub id: String,
+    pub id: Arc<str>,
     /// By when an answer is wanted, if the caller said so.
     pub deadline: Option<Moment>,
 }
@@ -129,7 +129,7 @@ impl Call {
             subject: self.caller.subject.clone(),
             tenant: self.caller.tenant.clone(),
             at,
-            call_id: self.id.clone(),
+            call_id: self.id.to_string(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod caller;
 mod clock;
 mod commands;
 mod error;
+mod log_context;
 mod operator;
 mod revocation;
 mod store;
@@ -25,6 +26,7 @@ pub use commands::{
     VerifyTarget, VerifyToken,
 };
 pub use error::{Error, StoreError};
+pub use log_context::{ForCall, LogContext, in_current_call};
 pub use operator::{
     BATCH, EpochBegun, NotInForce, Operator, OperatorStore, RevokedToken, Run, SelectedToken, Selection,
 };

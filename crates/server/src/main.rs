@@ -11,7 +11,7 @@ mod doctor;
 mod ending;
 mod health;
 mod health_port;
-mod log_ids;
+mod log_lines;
 mod metrics;
 mod migrate;
 mod operator;

@@ -10,7 +10,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use crate::Failure;
 use crate::config::{Config, ConfigError, LogFormat};
-use crate::log_ids::WithIds;
+use crate::log_lines;
 use crate::traces::Traces;
 
 /// Starts logging as configured, and traces if they are to go anywhere.
@@ -40,11 +40,13 @@ where
     let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     match format_of {
         LogFormat::Text => {
-            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).with_target(false).boxed()
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            let text = format().with_target(false).with_ansi(colours);
+            lines.with_ansi(colours).event_format(log_lines::Text(text)).boxed()
         }
         LogFormat::Json => {
             let json = format().json().flatten_event(true).with_span_list(false);
-            lines.fmt_fields(JsonFields::new()).event_format(WithIds(json)).boxed()
+            lines.fmt_fields(JsonFields::new()).event_format(log_lines::Json(json)).boxed()
         }
     }
 }

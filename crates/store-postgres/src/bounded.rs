@@ -4,12 +4,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use gatekey_core::StoreError;
+use gatekey_core::{StoreError, in_current_call};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::Instrument;
 
 use crate::fault::{Fault, is_unavailable, store_error};
 use crate::statements::Statements;
@@ -48,7 +47,7 @@ impl Bounded {
         work: impl for<'c> FnOnce(&'c mut Statements<'_>) -> Work<'c, T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let this = self.clone();
-        let task = tokio::spawn(async move { this.run(work).await }.in_current_span());
+        let task = tokio::spawn(in_current_call(async move { this.run(work).await }));
         task.await.map_err(Fault::Task).flatten().map_err(store_error)
     }
 

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use gatekey_core::StoreError;
+use gatekey_core::{StoreError, in_current_call};
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tokio::time::timeout;
-use tracing::Instrument;
 
 use crate::fault::{Fault, store_error};
 
@@ -76,7 +75,7 @@ impl Bounded {
         then: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, StoreError> {
         let writer = self.writer.clone();
-        let task = tokio::spawn(async move { write_on(&writer, work, then).await }.in_current_span());
+        let task = tokio::spawn(in_current_call(async move { write_on(&writer, work, then).await }));
         let ended = timeout(self.limit, task).await.map_err(|_| Fault::TimedOut);
         ended.and_then(|task| task.map_err(Fault::Task).flatten()).map_err(store_error)
     }

@@ -58,7 +58,7 @@ async fn replica() -> Replica {
         roles: [Role::Developer, Role::Verifier].into_iter().collect::<Roles>(),
         expires: Timestamp::from_unix_micros(4_000_000_000_000_000).expect("a time"),
     };
-    let call = Call { caller: Arc::new(caller), id: "test".to_owned(), deadline: None };
+    let call = Call { caller: Arc::new(caller), id: "test".into(), deadline: None };
     Replica { clock, revocations, tokens, call, _folder: folder }
 }
 

@@ -1,4 +1,4 @@
-//! What every call of the gRPC port passes through, in this order: its id and spans (of the log, and of its trace), loopback,
+//! What every call of the gRPC port passes through, in this order: its id (for the log) and span (of its trace), loopback,
 //! the form of errors, the deadline, and who calls.
 //!
 //! A service of its own and no stack of middleware functions: for a caller who is known already, which is nearly every
@@ -12,7 +12,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, TryFutureExt};
-use gatekey_core::Caller;
+use gatekey_core::{Caller, LogContext};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 
@@ -89,7 +89,7 @@ where
         // Not read to its end by whoever refuses it, here or behind, nor when its time is over.
         let mut request = drained(request);
         let identified = Identified::of(&self.door.paths, &mut request);
-        let span = identified.span();
+        let context = identified.context();
         let ours = complete::is_ours(request.uri().path());
         let question = is_question(&request);
         let begun = self.door.figures.as_ref().and_then(|figures| figures.begin(request.uri().path()));
@@ -97,7 +97,7 @@ where
         let traced = traced.and_then(|traces| traces.begin(request.uri().path(), request.headers()));
         let server = traced.as_ref().map_or_else(Span::none, TracedCall::span);
         let within = deadline::set(&mut request);
-        let admission = span.in_scope(|| server.in_scope(|| self.door.admit(&mut request)));
+        let admission = context.within(|| server.in_scope(|| self.door.admit(&mut request)));
         let finish = move |response| {
             let response = if ours { complete::complete(response) } else { response };
             let response = if question {
@@ -118,32 +118,35 @@ where
         };
         match admission {
             Admission::Admitted => {
-                let answer = span.in_scope(|| server.in_scope(|| self.inner.call(request)));
-                answer_in_time(answer.instrument(server).instrument(span), within, finish)
+                let answer = context.within(|| server.in_scope(|| self.inner.call(request)));
+                answer_in_time(context, answer.instrument(server), within, finish)
             }
             Admission::Unknown => {
                 // The one that is ready is called, and its clone stays behind.
                 let clone = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, clone);
                 let answer = introduce(Arc::clone(&self.door), request, inner);
-                answer_in_time(answer.instrument(server).instrument(span), within, finish)
+                answer_in_time(context, answer.instrument(server), within, finish)
             }
             Admission::Refused(response) => {
                 drop(server);
-                ready(finish(response)).boxed()
+                ready(context.within(|| finish(response))).boxed()
             }
         }
     }
 }
 
 fn answer_in_time(
+    context: LogContext,
     answer: impl Future<Output = Result<Response, Infallible>> + Send + 'static,
     within: Option<deadline::Within>,
     finish: impl FnOnce(Response) -> Result<Response, Infallible> + Send + 'static,
 ) -> BoxFuture<'static, Result<Response, Infallible>> {
     match within {
-        None => answer.and_then(|response| ready(finish(response))).boxed(),
-        Some(within) => within.keep(answer).and_then(|response| ready(finish(response))).boxed(),
+        None => context.follow(answer.and_then(|response| ready(finish(response)))).boxed(),
+        Some(within) => {
+            context.follow(within.keep(answer).and_then(|response| ready(finish(response)))).boxed()
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What every call of the HTTP port passes through: its id and spans, and headers for browsers. And who calls, for those
+//! What every call of the HTTP port passes through: its id and span, and headers for browsers. And who calls, for those
 //! routes that ask.
 
 use std::sync::Arc;
@@ -105,7 +105,7 @@ pub(super) fn around(router: Router, base: &str, traces: bool) -> Router {
             let traced = traces.then(|| trace(&paths, &request)).flatten();
             let server = traced.as_ref().map_or_else(Span::none, TracedRequest::span);
             let request = drained(request);
-            let response = next.run(request).instrument(server).instrument(identified.span()).await;
+            let response = identified.context().follow(next.run(request).instrument(server)).await;
             begun.status = Some(response.status());
             drop(begun);
             if let Some(traced) = traced {
