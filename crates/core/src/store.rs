@@ -63,6 +63,10 @@ pub trait RevocationLog: Send + Sync + 'static {
 
     /// The entries from this number on, itself included, oldest first.
     async fn entries_from(&self, from: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// Removes the oldest entries that were written before this moment, none of the newest `keep` and of those after a
+    /// younger one, and no more than `limit`. How many. The commit need not be durable.
+    async fn trim_log(&self, before: Timestamp, keep: u32, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// Remembers the replicas that hold leases, and up to where each confirms the log.
@@ -74,8 +78,8 @@ pub trait LeaseStore: Send + Sync + 'static {
     /// Opens a connection of its own that hears of revocations and confirmations. What it misses, a poll finds.
     async fn open_bell(&self) -> Result<Box<dyn Bell>, StoreError>;
 
-    /// All rows, and which of these positions the log contains: one statement, one moment. Each row says
-    /// whether that log contains what it confirms.
+    /// All rows, and which of these positions the log contains, or contained before it was trimmed, as tombstones tell:
+    /// one statement, one moment. Each row says whether that log contains what it confirms.
     async fn replica_rows(&self, positions: &[Position]) -> Result<ReplicaRows, StoreError>;
 
     /// Gives up the connections of all calls, those of lines and bells apart, and takes new ones: the old ones may

@@ -20,7 +20,7 @@ const TRIPS: usize = 5;
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a server in service does with each table.
-const NEEDED: [(&str, &str); 20] = [
+const NEEDED: [(&str, &str); 21] = [
     ("_sqlx_migrations", "SELECT"),
     ("compatibility", "SELECT"),
     ("token", "SELECT"),
@@ -36,6 +36,7 @@ const NEEDED: [(&str, &str); 20] = [
     ("head", "UPDATE"),
     ("revocation_log", "SELECT"),
     ("revocation_log", "INSERT"),
+    ("revocation_log", "DELETE"),
     ("replica", "SELECT"),
     ("replica", "INSERT"),
     ("replica", "UPDATE"),

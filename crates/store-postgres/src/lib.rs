@@ -24,6 +24,7 @@ mod rows;
 mod schema;
 mod statements;
 mod store;
+mod trim;
 mod trouble;
 mod way;
 

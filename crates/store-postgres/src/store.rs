@@ -7,7 +7,7 @@ use gatekey_core::{
     Revocation, RevocationLog, Snapshot, StoreError, TokenStore,
 };
 use gatekey_lease::{Nonce, Position, Seq};
-use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
+use gatekey_model::{TenantId, Timestamp, Token, TokenDigest, TokenId};
 
 use crate::bell::PostgresBell;
 use crate::bounded::Bounded;
@@ -18,7 +18,7 @@ use crate::replication::{self, Replication};
 use crate::schema::{self, SchemaState};
 use crate::trouble::Trouble;
 use crate::way::Way;
-use crate::{OpenError, Pooler, PostgresOptions, audit, insert, read, replica, revoke};
+use crate::{OpenError, Pooler, PostgresOptions, audit, insert, read, replica, revoke, trim};
 
 /// The most connections for other calls than verifications: their order is that of the head's lock anyway.
 const OTHERS: u32 = 8;
@@ -175,6 +175,10 @@ impl RevocationLog for PostgresStore {
 
     async fn entries_from(&self, from: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
         self.database.read(move |connection| read::entries_from(connection, from, limit).boxed()).await
+    }
+
+    async fn trim_log(&self, before: Timestamp, keep: u32, limit: u32) -> Result<u64, StoreError> {
+        self.database.write(move |connection| trim::trim(connection, before, keep, limit).boxed()).await
     }
 }
 

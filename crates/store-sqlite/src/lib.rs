@@ -26,6 +26,7 @@ mod revoke;
 mod rows;
 mod schema;
 mod store;
+mod trim;
 
 pub use backup::{BackupError, Copied};
 pub use file_lock::{Holding, holding};

@@ -10,7 +10,7 @@ use gatekey_core::{
     Revocation, RevocationLog, Ring, Snapshot, StoreError, TokenStore,
 };
 use gatekey_lease::{Nonce, Position, Seq};
-use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
+use gatekey_model::{TenantId, Timestamp, Token, TokenDigest, TokenId};
 
 use crate::bell::Bells;
 use crate::bounded::Bounded;
@@ -19,7 +19,7 @@ use crate::line::SqliteLine;
 use crate::open::open;
 use crate::replicas::Replicas;
 use crate::schema::{self, SchemaState};
-use crate::{OpenError, SqliteOptions, audit, insert, read, replica, revoke};
+use crate::{OpenError, SqliteOptions, audit, insert, read, replica, revoke, trim};
 
 /// A store in one SQLite file. Clones share it; no other process has it open meanwhile.
 #[derive(Clone)]
@@ -154,6 +154,10 @@ impl RevocationLog for SqliteStore {
 
     async fn entries_from(&self, from: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
         self.database.read(move |connection| read::entries_from(connection, from, limit).boxed()).await
+    }
+
+    async fn trim_log(&self, before: Timestamp, keep: u32, limit: u32) -> Result<u64, StoreError> {
+        self.database.write(move |connection| trim::trim(connection, before, keep, limit).boxed()).await
     }
 }
 

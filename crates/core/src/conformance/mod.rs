@@ -26,6 +26,7 @@ mod requests;
 mod revoking;
 mod samples;
 mod snapshot;
+mod trimming;
 
 pub use bells::*;
 pub use creating::*;
@@ -39,6 +40,7 @@ pub use parallel::*;
 pub use requests::*;
 pub use revoking::*;
 pub use snapshot::*;
+pub use trimming::*;
 
 /// A store with a database of its own, empty but for its schema.
 #[async_trait]
@@ -118,6 +120,10 @@ macro_rules! conformance_suite {
             a_holders_entry_is_recognised
             the_log_begins_with_its_genesis
             the_log_is_read_from_anywhere
+            the_newest_entries_are_never_trimmed
+            a_log_is_trimmed_from_its_front
+            what_was_trimmed_is_known_by_its_tombstone
+            many_trim_at_once
             commit_order_is_log_order
             a_revocation_whose_caller_went_away_is_whole
             a_create_whose_caller_went_away_is_whole

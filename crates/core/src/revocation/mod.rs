@@ -2,7 +2,8 @@
 //! streams of holders. When something is allowed is decided there; this has the tasks, the lock and the maps.
 //!
 //! Four tasks run for as long as the replica does: the line (`line.rs`: renewals, the log, confirmations), the
-//! bell (`bell.rs`: wakes the line and the deletes), the reader of rows (`waits.rs`), and each delete that waits.
+//! bell (`bell.rs`: wakes the line and the deletes), the reader of rows (`waits.rs`), and the trimmer of the log (`trim.rs`).
+//! Each delete that waits is its call's.
 
 mod answers;
 mod bell;
@@ -11,6 +12,7 @@ mod line;
 mod session;
 mod shared;
 mod status;
+mod trim;
 mod waits;
 
 use std::sync::Arc;
@@ -89,6 +91,16 @@ fn watched(shared: &Arc<Shared>, task: impl Future<Output = ()> + Send + 'static
     })
 }
 
+/// Waits until the replica has a lease. May wait for ever.
+async fn leased(shared: &Shared) {
+    let mut lease = shared.lease_until.subscribe();
+    while *lease.borrow_and_update() <= shared.clock.moment() {
+        if lease.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 struct End(Arc<Shared>);
 
 impl Drop for End {
@@ -121,18 +133,14 @@ impl Revocations {
             watched(&shared, line::keep(Arc::clone(&shared), queued)),
             watched(&shared, bell::keep(Arc::clone(&shared))),
             watched(&shared, waits::read_rows(Arc::clone(&shared))),
+            watched(&shared, trim::keep(Arc::clone(&shared))),
         ];
         Ok(Self { shared, tasks: Arc::new(Tasks(tasks)) })
     }
 
     /// Waits until the replica has a lease. May wait for ever.
     pub async fn leased(&self) {
-        let mut lease = self.shared.lease_until.subscribe();
-        while *lease.borrow_and_update() <= self.shared.clock.moment() {
-            if lease.changed().await.is_err() {
-                return;
-            }
-        }
+        leased(&self.shared).await;
     }
 
     /// Waits until one of the tasks has ended: without [`Self::leave`] that is a fault, after which there will be no

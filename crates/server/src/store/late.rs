@@ -10,7 +10,7 @@ use gatekey_core::{
     Revocation, RevocationLog, Snapshot, Store, StoreError, TokenStore,
 };
 use gatekey_lease::{Nonce, Position, Seq};
-use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
+use gatekey_model::{TenantId, Timestamp, Token, TokenDigest, TokenId};
 use tokio::sync::SetOnce;
 
 use super::OpenStore;
@@ -110,6 +110,10 @@ impl RevocationLog for LateStore {
 
     async fn entries_from(&self, from: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
         self.now()?.entries_from(from, limit).await
+    }
+
+    async fn trim_log(&self, before: Timestamp, keep: u32, limit: u32) -> Result<u64, StoreError> {
+        self.now()?.trim_log(before, keep, limit).await
     }
 }
 

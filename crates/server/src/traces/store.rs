@@ -11,7 +11,7 @@ use gatekey_core::{
     Revocation, RevocationLog, Snapshot, Store, StoreError, TRACES, TokenStore, fail,
 };
 use gatekey_lease::{Nonce, Position, Seq};
-use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
+use gatekey_model::{TenantId, Timestamp, Token, TokenDigest, TokenId};
 use reqwest::Url;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
@@ -121,6 +121,10 @@ impl RevocationLog for TracedStore {
 
     async fn entries_from(&self, from: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
         self.inner.entries_from(from, limit).await
+    }
+
+    async fn trim_log(&self, before: Timestamp, keep: u32, limit: u32) -> Result<u64, StoreError> {
+        self.inner.trim_log(before, keep, limit).await
     }
 }
 
