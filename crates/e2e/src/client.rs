@@ -9,7 +9,7 @@ use gatekey_proto::v1::token_service_client::TokenServiceClient;
 use gatekey_proto::v1::verify_token_request::Credential;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use tonic_types::{FieldViolation, StatusExt};
 
 /// Calls a server with one caller's credentials.
@@ -165,6 +165,32 @@ impl Client {
     /// If the server does not answer.
     pub async fn verdict(&self, value: &str) -> v1::Verdict {
         self.verify(value).await.expect("an answer").verdict()
+    }
+}
+
+/// A call, and once more if nobody has seen it: its connection was told to go, as for its age, before it left, or with a
+/// number that the server says it has not looked at (GOAWAY). Other clients of gRPC do so by themselves ("transparent
+/// retry"); tonic does not.
+///
+/// # Errors
+/// As the server answers.
+pub async fn sent<T, F>(call: impl Fn() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    match call().await {
+        Err(status) if is_unseen(&status) => call().await,
+        answer => answer,
+    }
+}
+
+fn is_unseen(status: &Status) -> bool {
+    // Only what no server sent has a source.
+    let Some(source) = std::error::Error::source(status) else { return false };
+    match status.code() {
+        Code::Cancelled => true,
+        Code::Internal => format!("{source:?}").contains("GoAway(b\"\", NO_ERROR, Remote)"),
+        _ => false,
     }
 }
 

@@ -21,7 +21,7 @@ mod server;
 pub use authority::{Leaf, TestAuthority};
 pub use begun::Begun;
 pub use binary::{gatekey, logs, root, transcribe_grpc, transcribe_http};
-pub use client::{Client, reason, violations};
+pub use client::{Client, reason, sent, violations};
 pub use clock::boottime;
 pub use command::{Running, Said, command};
 pub use dev_token::dev_token;

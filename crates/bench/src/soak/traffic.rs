@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use gatekey_e2e::{Client, Outcome};
+use gatekey_e2e::{Client, Outcome, sent};
 use gatekey_proto::v1::token_service_client::TokenServiceClient;
 use gatekey_proto::v1::{CreateTokenRequest, TokenType, Verdict, VerifyTokenRequest};
 use tokio::task::JoinSet;
@@ -193,7 +193,7 @@ impl World {
     async fn write(&self, number: u64) {
         self.create().await;
         if number.is_multiple_of(LISTS)
-            && let Err(status) = self.server().list(0, "").await
+            && let Err(status) = sent(|| self.server().list(0, "")).await
         {
             self.failed(|| format!("a list: {status}"));
         }
@@ -214,7 +214,7 @@ impl World {
             years_valid: 1,
             request_id: String::new(),
         };
-        match self.server().create(request).await {
+        match sent(|| self.server().create(request.clone())).await {
             Ok(created) => {
                 let id = created.token.expect("a token").id;
                 let token = Token { id, value: created.token_value, state: AtomicU8::new(LIVE) };
@@ -227,7 +227,7 @@ impl World {
     /// Deletes it, and has it checked everywhere as soon as that has returned.
     async fn delete(&self, token: Arc<Token>) {
         token.state.store(GOING, Ordering::SeqCst);
-        if let Err(status) = self.server().delete(token.id).await {
+        if let Err(status) = sent(|| self.server().delete(token.id)).await {
             self.failed(|| format!("a delete: {status}"));
             return;
         }
@@ -270,7 +270,7 @@ async fn protected(mut service: TokenServiceClient<Channel>, value: &str) -> (Ou
 
 /// What the server answers.
 async fn verified(server: &Client, value: &str) -> (Outcome, String) {
-    match server.verify(value).await {
+    match sent(|| server.verify(value)).await {
         Ok(answer) if answer.verdict() == Verdict::Active => (Outcome::Accepted, String::new()),
         Ok(answer) => (Outcome::Rejected, format!("{:?}", answer.verdict())),
         Err(status) => (Outcome::CannotTell, status.to_string()),

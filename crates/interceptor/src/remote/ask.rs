@@ -1,4 +1,5 @@
-//! A question to the servers: VerifyToken, to one after the other until one answers. Nobody is asked twice.
+//! A question to the servers: VerifyToken, to one after the other until one answers. Nobody is asked twice, but for one whose
+//! connection ended meanwhile.
 
 use std::sync::Arc;
 
@@ -55,9 +56,19 @@ impl Remote {
                 let mut service = TokenServiceClient::new(target.channel());
                 let Endpoint { host, port, .. } = target.endpoint();
                 let question = Question::begin(host, *port);
-                let mut request = request(patience);
-                question.inject(request.metadata_mut());
-                match timeout(patience, service.verify_token(request)).await {
+                let request = || {
+                    let mut request = request(patience);
+                    question.inject(request.metadata_mut());
+                    request
+                };
+                let answer = async {
+                    match service.verify_token(request()).await {
+                        // As when it was told to go for its age. Another is made.
+                        Err(status) if is_broken_connection(&status) => service.verify_token(request()).await,
+                        answer => answer,
+                    }
+                };
+                match timeout(patience, answer).await {
                     Ok(Ok(answer)) => {
                         question.end(Code::Ok);
                         return Some(answer.into_inner());
@@ -82,6 +93,13 @@ impl Remote {
         }
         None
     }
+}
+
+/// Whether a connection ended under the question, which may not even have left. That there is none is another matter
+/// (UNAVAILABLE). Only what no server sent has a source.
+fn is_broken_connection(status: &Status) -> bool {
+    std::error::Error::source(status).is_some()
+        && matches!(status.code(), Code::Cancelled | Code::Internal | Code::Unknown)
 }
 
 /// The server of the stream first, then the others; those that did not answer lately come last.
