@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import tempfile
+import textwrap
 from pathlib import Path
 
 import grpc
@@ -37,8 +38,10 @@ class Front:
     grpc_rules = {"batch": "transcribe.v1.BatchService", "realtime": "transcribe.v1.RealtimeService"}
     # Whether the clients see Gatekey's own refusals, or the gateway's words.
     passes_bodies = True
-    # By its address, or by a JWT.
-    gatekey_arguments = ()
+    # How many tokens are deleted under its eyes.
+    deletes = 1000
+    # Whether only what this one has of its own is looked at: another has shown the rest.
+    brief = False
     # How long a stream may last, in seconds; None where it may last for ever.
     max_stream = None
     # Whether it removes what begins with x-gatekey-, or only what Gatekey sets.
@@ -86,6 +89,9 @@ class Front:
         """Gives the running gateway other credentials."""
         self.write_jwt(jwt)
 
+    def proof(self):
+        return self.gatekey_arguments(self.certificate)
+
     async def stop(self):
         await self.program.stop()
 
@@ -98,6 +104,20 @@ class Front:
                     return
                 except ConnectionRefusedError:
                     await asyncio.sleep(0.01)
+
+    @classmethod
+    def gatekey_arguments(cls, certificate):
+        """How Gatekey knows it: by its address, by its certificate, or, without any, by a JWT."""
+        return ()
+
+    @classmethod
+    def arguments_of_another(cls, certificate):
+        """Those by which Gatekey would not."""
+        return []
+
+    @classmethod
+    def gatekey_tls(cls, certificate):
+        return None
 
     # Its clients.
 
@@ -137,12 +157,62 @@ class Envoy(Front):
 
 class Edge(Envoy):
     name = "envoy-edge"
-    gatekey_arguments = ("--gateway-peer", "127.0.0.1")
+
+    @classmethod
+    def gatekey_arguments(cls, certificate):
+        return ("--gateway-peer", "127.0.0.1")
+
+    @classmethod
+    def arguments_of_another(cls, certificate):
+        return [(), ("--gateway-peer", "127.0.0.77")]
 
     def configure(self, deploy, places):
         places |= {"HTTP_SERVICE_ADDRESS": "127.0.0.1", "HTTP_SERVICE_PORT": self.http.port}
         places |= {"GRPC_SERVICE_ADDRESS": "127.0.0.1", "GRPC_SERVICE_PORT": self.grpc.port}
         fill(deploy / "edge.yaml", self.folder / "envoy.yaml", **places)
+
+
+class EdgeByTls(Edge):
+    """The same with what the README adds for TLS: each proves itself to the other by a certificate."""
+
+    name = "envoy-edge-tls"
+    deletes = 200
+    brief = True
+    SERVER = "gatekey.gatekey"
+    ID = "spiffe://example.org/edge"
+
+    @classmethod
+    def server_arguments(cls, certificate):
+        server = certificate.another("gatekey-tls", f"DNS:{cls.SERVER}")
+        files = ("--tls-cert-file", server / "tls.crt", "--tls-key-file", server / "tls.key")
+        return (*files, "--tls-client-ca-file", server / "ca.crt")
+
+    @classmethod
+    def gatekey_arguments(cls, certificate):
+        return (*cls.server_arguments(certificate), "--gateway-spiffe-id", cls.ID)
+
+    @classmethod
+    def arguments_of_another(cls, certificate):
+        server = cls.server_arguments(certificate)
+        return [server, (*server, "--gateway-spiffe-id", f"{cls.ID}-2")]
+
+    @classmethod
+    def gatekey_tls(cls, certificate):
+        return certificate.client, cls.SERVER
+
+    def configure(self, deploy, places):
+        super().configure(deploy, places)
+        readme = (deploy / "README.md").read_text()
+        _, _, section = readme.partition("\n## With TLS\n")
+        socket = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1]
+        folder = self.certificate.another("edge-tls", f"URI:{self.ID}")
+        socket = textwrap.indent(socket.replace("/run/tls", str(folder)), " " * 6)
+        file = self.folder / "envoy.yaml"
+        cluster = "    - name: gatekey\n"
+        before, found, after = file.read_text().partition(cluster)
+        if not found:
+            raise RuntimeError("the file has no cluster of Gatekey")
+        file.write_text(before + cluster + socket + after)
 
 
 class Sidecar(Envoy):
@@ -157,6 +227,7 @@ class Sidecar(Envoy):
 
 class HttpSidecar(Sidecar):
     name = "envoy-sidecar-http"
+    deletes = 500
     http_rules = {"batch": "/v1"}
     grpc_rules = {}
 
@@ -166,6 +237,7 @@ class HttpSidecar(Sidecar):
 
 class GrpcSidecar(Sidecar):
     name = "envoy-sidecar-grpc"
+    deletes = 500
     kind = "realtime"
     http_rules = {}
     grpc_rules = {"realtime": "transcribe.v1.RealtimeService"}
@@ -222,4 +294,4 @@ class Caddy(Front):
         )
 
 
-ALL = [Edge, HttpSidecar, GrpcSidecar, Nginx, Caddy]
+ALL = [Edge, EdgeByTls, HttpSidecar, GrpcSidecar, Nginx, Caddy]

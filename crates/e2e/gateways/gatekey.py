@@ -25,7 +25,9 @@ class Token:
 class Gatekey:
     TENANT = "acme & söhne"
 
-    def __init__(self, folder, logs, issuer):
+    def __init__(self, folder, logs, issuer, tls=None):
+        """With a client's context and the server's name, if it speaks TLS."""
+        self.tls = tls or (None, None)
         self.folder = folder
         self.issuer = issuer
         self.program = Program("gatekey", logs / f"{folder.name}-gatekey.log")
@@ -55,7 +57,7 @@ class Gatekey:
         return host, int(port)
 
     async def connect(self):
-        return await Connection.open(self.address("http"))
+        return await Connection.open(self.address("http"), *self.tls)
 
     def _written(self, method, path, body=None):
         headers = [("host", "gatekey"), ("authorization", f"Bearer {self.developer}")]

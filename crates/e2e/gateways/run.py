@@ -27,12 +27,16 @@ from secrets_of_a_run import Certificate, Issuer
 from stage import Stage
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
-# Of each gateway; the two sidecars are one, for both protocols.
-DELETES = 1000
 
 
 def checks_of(front):
     """What is checked of a gateway, in this order, by the names of the checks."""
+    if front.brief:
+        yield "good tokens pass", answers.good_tokens_pass
+        yield "refusals say why", answers.refusals_say_why
+        yield "gRPC: good tokens pass", calls.good_tokens_pass
+        yield "gRPC: refusals have their codes", calls.refusals_have_their_codes
+        return
     if front.http_rules:
         yield "good tokens pass", answers.good_tokens_pass
         yield "names of any script", answers.names_of_any_script
@@ -84,7 +88,7 @@ async def check_front(front_class, checks, folder, logs, certificate, issuer):
     print(f"--- {name}", flush=True)
     own = folder / name
     own.mkdir()
-    gatekey = Gatekey(own, logs, issuer)
+    gatekey = Gatekey(own, logs, issuer, front_class.gatekey_tls(certificate))
     running = []
 
     async def start(part, *arguments):
@@ -95,16 +99,15 @@ async def check_front(front_class, checks, folder, logs, certificate, issuer):
         services = HttpService(), GrpcService()
         for service in services:
             await start(service)
-        await start(gatekey, *front_class.gatekey_arguments)
+        await start(gatekey, *front_class.gatekey_arguments(certificate))
         front = front_class(DEPLOY, own, logs, certificate, gatekey, services)
         await start(front)
         tokens = {kind: await gatekey.create(kind, f"für {kind}") for kind in ["batch", "realtime"]}
         stage = Stage(front, gatekey, *services, tokens)
         for what, check in checks_of(front):
             await checks.run(f"{name}: {what}", check, stage)
-        deletes = DELETES if front.http_rules and front.grpc_rules else DELETES // 2
-        what = f"{name}: {deletes} deletes, and no stale accept"
-        await checks.run(what, revocation.no_stale_accept, stage, deletes, seconds=revocation.SECONDS)
+        what = f"{name}: {front.deletes} deletes, and no stale accept"
+        await checks.run(what, revocation.no_stale_accept, stage, front.deletes, seconds=revocation.SECONDS)
         for what, check in TROUBLE:
             await checks.run(f"{name}: {what}", check, stage)
     except Exception as error:

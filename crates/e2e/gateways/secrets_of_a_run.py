@@ -13,6 +13,7 @@ HOST = "api.example.com"
 ISSUER = "https://login.example.com"
 AUDIENCE = "gatekey"
 GATEWAY = "system:serviceaccount:speech:gateway"
+KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
 
 
 def openssl(folder, *arguments, **options):
@@ -24,16 +25,28 @@ class Certificate:
 
     def __init__(self, folder):
         self.folder = folder
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-        openssl(folder, "req", "-x509", *key, "-subj", "/CN=Throw-away authority", "-keyout", "ca.key", "-out", "ca.crt")
-        openssl(
-            folder,
-            *("req", "-x509", *key, "-subj", "/CN=Throw-away", "-addext", f"subjectAltName=DNS:{HOST}"),
-            *("-addext", "basicConstraints=critical,CA:FALSE", "-CA", "ca.crt", "-CAkey", "ca.key"),
-            *("-keyout", "tls.key", "-out", "tls.crt"),
-        )
+        openssl(folder, "req", "-x509", *KEY, "-subj", "/CN=Throw-away authority", "-keyout", "ca.key", "-out", "ca.crt")
+        self._sign(folder, f"DNS:{HOST}")
         self.authority = (folder / "ca.crt").read_bytes()
         self.client = ssl.create_default_context(cafile=folder / "ca.crt")
+
+    def another(self, name, subject):
+        """A folder with another's: `tls.crt`, `tls.key`, and `ca.crt` of who signed it."""
+        folder = self.folder / name
+        if not folder.exists():
+            folder.mkdir()
+            (folder / "ca.crt").write_bytes(self.authority)
+            self._sign(folder, subject)
+        return folder
+
+    def _sign(self, folder, subject):
+        openssl(
+            folder,
+            *("req", "-x509", *KEY, "-subj", "/CN=Throw-away", "-addext", f"subjectAltName={subject}"),
+            *("-addext", "basicConstraints=critical,CA:FALSE"),
+            *("-CA", self.folder / "ca.crt", "-CAkey", self.folder / "ca.key"),
+            *("-keyout", "tls.key", "-out", "tls.crt"),
+        )
 
 
 class Issuer:

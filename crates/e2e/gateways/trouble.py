@@ -21,7 +21,7 @@ async def killed(stage):
             await stream.write(b"still")
             equal(await stream.read(), b"still", "a stream that was open before")
             stream.cancel()
-        await stage.gatekey.start(*stage.front.gatekey_arguments)
+        await stage.gatekey.start(*stage.front.proof())
         await recovers(stage, channel)
 
 
@@ -40,15 +40,15 @@ async def gateway_not_known(stage):
     """A gateway that can't prove itself gets no answers, good or bad; one that can, does again without a restart of it."""
     developer = stage.gatekey.developer
     async with stage.front.channel() as channel:
-        if stage.front.gatekey_arguments:
-            # Somebody else's address.
-            for arguments in [(), ("--gateway-peer", "127.0.0.77")]:
+        if another := stage.front.arguments_of_another(stage.front.certificate):
+            # Somebody else's address or certificate.
+            for arguments in another:
                 await stage.gatekey.stop()
                 await stage.gatekey.start(*arguments)
                 await settles(stage, channel, 503)
                 await nobody_can_tell(stage, channel, known=False)
             await stage.gatekey.stop()
-            await stage.gatekey.start(*stage.front.gatekey_arguments)
+            await stage.gatekey.start(*stage.front.proof())
             await recovers(stage, channel)
         else:
             for jwt in ["x", developer]:
