@@ -33,7 +33,7 @@ pub use operator::{
 pub use revocation::{Lease, Revocations, Session, Status};
 pub use store::{
     Bell, Confirmation, CreateRequest, Insertion, LeaseStore, ListCursor, LogEntry, NewToken, ReplicaLine,
-    ReplicaRows, Revocation, RevocationLog, Ring, Snapshot, Store, StoredToken, TokenStore,
+    ReplicaRows, Revocation, RevocationLog, Ring, Snapshot, Store, StoredToken, TokenStore, Trim, Trimmed,
 };
 pub use tokens::{Settings, Tokens};
 pub use traces::{TRACES, fail};

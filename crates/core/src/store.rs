@@ -64,9 +64,8 @@ pub trait RevocationLog: Send + Sync + 'static {
     /// The entries from this number on, itself included, oldest first.
     async fn entries_from(&self, from: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError>;
 
-    /// Removes the oldest entries that were written before this moment, none of the newest `keep` and of those after a
-    /// younger one, and no more than `limit`. How many. The commit need not be durable.
-    async fn trim_log(&self, before: Timestamp, keep: u32, limit: u32) -> Result<u64, StoreError>;
+    /// Removes the oldest entries that were written before a moment, none of those after a younger one.
+    async fn trim_log(&self, trim: Trim) -> Result<Trimmed, StoreError>;
 }
 
 /// Remembers the replicas that hold leases, and up to where each confirms the log.
@@ -79,7 +78,8 @@ pub trait LeaseStore: Send + Sync + 'static {
     async fn open_bell(&self) -> Result<Box<dyn Bell>, StoreError>;
 
     /// All rows, and which of these positions the log contains, or contained before it was trimmed, as tombstones tell:
-    /// one statement, one moment. Each row says whether that log contains what it confirms.
+    /// one statement, one moment. Each row says whether that log contains what it confirms; of what was trimmed it need
+    /// not know.
     async fn replica_rows(&self, positions: &[Position]) -> Result<ReplicaRows, StoreError>;
 
     /// Gives up the connections of all calls, those of lines and bells apart, and takes new ones: the old ones may
@@ -120,6 +120,28 @@ pub trait Bell: Send {
     async fn ring(&mut self) -> Result<Ring, StoreError>;
 }
 
+/// What is to be trimmed of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trim {
+    /// What was written before this moment.
+    pub before: Timestamp,
+    /// None of this many newest entries, which are one or more.
+    pub keep: u32,
+    /// No more than this.
+    pub limit: u32,
+    /// There is nothing before this number: the next one after what was trimmed just now.
+    pub from: Seq,
+}
+
+/// What was trimmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trimmed {
+    /// How many entries.
+    pub count: u64,
+    /// The newest of them.
+    pub last: Option<Seq>,
+}
+
 /// What a bell rings for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ring {
@@ -145,7 +167,7 @@ pub struct Confirmation {
 pub struct ReplicaRows {
     /// All of them.
     pub rows: Vec<Row>,
-    /// Which of the positions that were asked about the log contains.
+    /// Which of the positions that were asked about the log contains, or contained before it was trimmed.
     pub contained: Vec<Position>,
 }
 

@@ -86,7 +86,7 @@ fn kind_of(code: &str) -> Kind {
         | "40001" // serialization_failure
         | "40003" // statement_completion_unknown
         | "40P01" // deadlock_detected
-        | "42501" // insufficient_privilege: something was revoked, as the statements need no more than ever
+        | "42501" // insufficient_privilege: something was revoked, or not granted yet that a newer program needs
         | "42P01" // undefined_table: a restore is under way, or another search_path was set
         | "42P10" // invalid_column_reference: ON CONFLICT, while a restore has yet to make its index
         | "54000" // program_limit_exceeded: no transaction ids until a VACUUM; our rows are within all limits

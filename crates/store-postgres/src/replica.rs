@@ -130,12 +130,47 @@ pub(crate) async fn remove_row(connection: &mut Statements<'_>, id: ReplicaId, n
     Ok(())
 }
 
+/// All rows, and which of these positions the log contains or has contained.
 pub(crate) async fn rows(
     connection: &mut Statements<'_>,
     positions: Vec<Position>,
 ) -> Result<ReplicaRows, Fault> {
-    let (numbers, nonces): (Vec<i64>, Vec<i64>) =
-        positions.iter().map(|position| (position.seq.get(), rows::stored_nonce(position.nonce))).unzip();
+    // Without a look at the tokens: whoever locks those must not cost anybody a lease.
+    let read = read_rows(connection, &positions).await?;
+    let missing: Vec<Position> =
+        positions.iter().filter(|asked| !read.contained.contains(asked)).copied().collect();
+    if missing.is_empty() {
+        return Ok(read);
+    }
+    // One transaction is one server, behind a pooler too: one that has lost a tombstone must not be asked for the rows. The rows
+    // come last: what is told of them is from after all that they are asked about.
+    let mut transaction = connection.begin().await?;
+    let trimmed = trimmed(&mut transaction, &missing).await?;
+    if trimmed.is_empty() {
+        return Ok(read);
+    }
+    let mut read = read_rows(&mut transaction, &positions).await?;
+    read.contained.extend(trimmed);
+    Ok(read)
+}
+
+/// Which of these positions, none of which is in the log, were in it before it was trimmed.
+async fn trimmed(connection: &mut Statements<'_>, missing: &[Position]) -> Result<Vec<Position>, Fault> {
+    let (numbers, nonces) = stored(missing);
+    let trimmed: Vec<PositionRow> = sqlx::query_as(include_str!("sql/trimmed.sql"))
+        .bind(numbers)
+        .bind(nonces)
+        .fetch_all(connection)
+        .await?;
+    trimmed.iter().map(rows::position).collect()
+}
+
+fn stored(positions: &[Position]) -> (Vec<i64>, Vec<i64>) {
+    positions.iter().map(|position| (position.seq.get(), rows::stored_nonce(position.nonce))).unzip()
+}
+
+async fn read_rows(connection: &mut Statements<'_>, positions: &[Position]) -> Result<ReplicaRows, Fault> {
+    let (numbers, nonces) = stored(positions);
     let read: Vec<ReplicaRow> = sqlx::query_as(include_str!("sql/replica_rows.sql"))
         .bind(numbers)
         .bind(nonces)

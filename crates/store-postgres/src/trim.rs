@@ -1,6 +1,7 @@
 //! Trims the log of revocations.
 
-use gatekey_model::Timestamp;
+use gatekey_core::{Trim, Trimmed};
+use gatekey_lease::Seq;
 
 use crate::fault::Fault;
 use crate::statements::Statements;
@@ -8,18 +9,17 @@ use crate::statements::Statements;
 /// The key of the advisory lock of whoever trims: "gatekey" in ASCII, and a number.
 const TURN: i64 = 0x6761_7465_6b65_7901;
 
-pub(crate) async fn trim(
-    connection: &mut Statements<'_>,
-    before: Timestamp,
-    keep: u32,
-    limit: u32,
-) -> Result<u64, Fault> {
-    let gone: Option<i64> = sqlx::query_scalar(include_str!("sql/trim_log.sql"))
+/// Nothing while somebody else does it.
+pub(crate) async fn trim(connection: &mut Statements<'_>, trim: Trim) -> Result<Trimmed, Fault> {
+    let Trim { before, keep, limit, from } = trim;
+    let gone: Option<(i64, Option<i64>)> = sqlx::query_as(include_str!("sql/trim_log.sql"))
         .bind(before.to_date_time())
         .bind(i64::from(keep))
         .bind(i64::from(limit))
+        .bind(from.get())
         .bind(TURN)
         .fetch_optional(connection)
         .await?;
-    Ok(gone.map_or(0, i64::unsigned_abs))
+    let (count, last) = gone.unwrap_or_default();
+    Ok(Trimmed { count: count.unsigned_abs(), last: last.and_then(Seq::new) })
 }

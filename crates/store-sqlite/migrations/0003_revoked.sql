@@ -1,3 +1,2 @@
--- Tombstones by where their revocation stands: what is no longer in the log is still told of by them. Also what an export of
--- revocations reads.
-CREATE INDEX token_revoked ON token (revoked_seq) WHERE revoked_seq IS NOT NULL;
+-- Tombstones by where their revocation stands: what is no longer in the log is told of by them.
+CREATE INDEX IF NOT EXISTS token_revoked ON token (revoked_seq) WHERE revoked_seq IS NOT NULL;

@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::replicas::{Removal, Replicas};
 use crate::rows::{self, PositionRow};
 
-/// A replica's row; without an id, a position that was asked about and that the log contains.
+/// A replica's row; without an id, a position that was asked about and that the log contains or contained.
 #[derive(FromRow)]
 struct ReplicaRow {
     id: Option<Vec<u8>>,

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use gatekey_core::{
     Act, AuditEntry, Bell, Insertion, LeaseStore, ListCursor, LogEntry, NewToken, ReplicaLine, ReplicaRows,
-    Revocation, RevocationLog, Ring, Snapshot, StoreError, TokenStore,
+    Revocation, RevocationLog, Ring, Snapshot, StoreError, TokenStore, Trim, Trimmed,
 };
 use gatekey_lease::{Nonce, Position, Seq};
-use gatekey_model::{TenantId, Timestamp, Token, TokenDigest, TokenId};
+use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
 
 use crate::bell::Bells;
 use crate::bounded::Bounded;
@@ -156,8 +156,8 @@ impl RevocationLog for SqliteStore {
         self.database.read(move |connection| read::entries_from(connection, from, limit).boxed()).await
     }
 
-    async fn trim_log(&self, before: Timestamp, keep: u32, limit: u32) -> Result<u64, StoreError> {
-        self.database.write(move |connection| trim::trim(connection, before, keep, limit).boxed()).await
+    async fn trim_log(&self, trim: Trim) -> Result<Trimmed, StoreError> {
+        self.database.write(move |connection| trim::trim(connection, trim).boxed()).await
     }
 }
 

@@ -1,22 +1,21 @@
 //! Trims the log of revocations.
 
-use gatekey_model::Timestamp;
+use gatekey_core::{Trim, Trimmed};
+use gatekey_lease::Seq;
 use sqlx::SqliteConnection;
 
 use crate::bounded::Ending;
 use crate::fault::Fault;
 
-pub(crate) async fn trim(
-    connection: &mut SqliteConnection,
-    before: Timestamp,
-    keep: u32,
-    limit: u32,
-) -> Result<Ending<u64>, Fault> {
-    let gone = sqlx::query(include_str!("sql/trim_log.sql"))
+pub(crate) async fn trim(connection: &mut SqliteConnection, trim: Trim) -> Result<Ending<Trimmed>, Fault> {
+    let Trim { before, keep, limit, from } = trim;
+    let gone: Vec<i64> = sqlx::query_scalar(include_str!("sql/trim_log.sql"))
         .bind(before.unix_micros())
         .bind(i64::from(keep))
         .bind(i64::from(limit))
-        .execute(connection)
+        .bind(from.get())
+        .fetch_all(connection)
         .await?;
-    Ok(Ending::Commit(gone.rows_affected()))
+    let last = gone.iter().copied().max().and_then(Seq::new);
+    Ok(Ending::Commit(Trimmed { count: gone.len() as u64, last }))
 }

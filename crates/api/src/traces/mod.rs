@@ -29,6 +29,6 @@ pub(crate) fn authenticating() -> Span {
 
 /// Notes what a gateway was told, on the span of its question.
 pub(crate) fn decided(decision: &'static str) {
-    // Without traces it is the span of the log, which has no such field.
+    // Without traces there is none, or one of a library, which has no such field.
     Span::current().record("gatekey.decision", decision);
 }

@@ -143,7 +143,7 @@ impl Revocations {
         leased(&self.shared).await;
     }
 
-    /// Waits until one of the tasks has ended: without [`Self::leave`] that is a fault, after which there will be no
+    /// Waits until one of the tasks has ended: without [`Self::leave`] that is a fault, after which there may be no
     /// lease any more.
     pub async fn ended(&self) {
         // The sender is part of what is shared, so it can't be gone.

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatekey_lease::Seq;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::shared::Shared;
 use super::{REMEMBERED, leased};
-use crate::StoreError;
+use crate::{StoreError, Trim, Trimmed};
 
 /// Whoever was away for longer begins anew: it gets a Reset.
 const KEPT_FOR: Duration = Duration::from_hours(24);
@@ -40,12 +41,14 @@ pub(super) async fn keep(shared: Arc<Shared>) {
 async fn trim(shared: &Shared) -> Result<u64, StoreError> {
     let before = shared.clock.now().saturating_sub(KEPT_FOR);
     let keep = u32::try_from(REMEMBERED).unwrap_or(u32::MAX);
+    let mut trim = Trim { before, keep, limit: BATCH, from: Seq::GENESIS };
     let mut trimmed = 0;
     loop {
-        let gone = shared.store.trim_log(before, keep, BATCH).await?;
-        trimmed += gone;
-        if gone < u64::from(BATCH) {
-            return Ok(trimmed);
+        let Trimmed { count, last } = shared.store.trim_log(trim).await?;
+        trimmed += count;
+        match last {
+            Some(last) if count >= u64::from(BATCH) => trim.from = last.next(),
+            _ => return Ok(trimmed),
         }
         sleep(PAUSE).await;
     }

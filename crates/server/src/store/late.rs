@@ -7,10 +7,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gatekey_core::{
     Act, AuditEntry, Bell, Insertion, LeaseStore, ListCursor, LogEntry, NewToken, ReplicaLine, ReplicaRows,
-    Revocation, RevocationLog, Snapshot, Store, StoreError, TokenStore,
+    Revocation, RevocationLog, Snapshot, Store, StoreError, TokenStore, Trim, Trimmed,
 };
 use gatekey_lease::{Nonce, Position, Seq};
-use gatekey_model::{TenantId, Timestamp, Token, TokenDigest, TokenId};
+use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
 use tokio::sync::SetOnce;
 
 use super::OpenStore;
@@ -112,8 +112,8 @@ impl RevocationLog for LateStore {
         self.now()?.entries_from(from, limit).await
     }
 
-    async fn trim_log(&self, before: Timestamp, keep: u32, limit: u32) -> Result<u64, StoreError> {
-        self.now()?.trim_log(before, keep, limit).await
+    async fn trim_log(&self, trim: Trim) -> Result<Trimmed, StoreError> {
+        self.now()?.trim_log(trim).await
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gatekey_core::{
     Act, AuditEntry, Bell, Insertion, LeaseStore, ListCursor, LogEntry, NewToken, ReplicaLine, ReplicaRows,
-    Revocation, RevocationLog, Snapshot, Store, StoreError, TRACES, TokenStore, fail,
+    Revocation, RevocationLog, Snapshot, Store, StoreError, TRACES, TokenStore, Trim, Trimmed, fail,
 };
 use gatekey_lease::{Nonce, Position, Seq};
-use gatekey_model::{TenantId, Timestamp, Token, TokenDigest, TokenId};
+use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
 use reqwest::Url;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
@@ -123,8 +123,8 @@ impl RevocationLog for TracedStore {
         self.inner.entries_from(from, limit).await
     }
 
-    async fn trim_log(&self, before: Timestamp, keep: u32, limit: u32) -> Result<u64, StoreError> {
-        self.inner.trim_log(before, keep, limit).await
+    async fn trim_log(&self, trim: Trim) -> Result<Trimmed, StoreError> {
+        self.inner.trim_log(trim).await
     }
 }
 

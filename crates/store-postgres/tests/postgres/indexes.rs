@@ -35,6 +35,7 @@ async fn look_ups_and_lists_use_their_indexes() {
     for (name, parameters, sql) in [
         ("find", "bytea, bigint, bigint", include_str!("../../src/sql/find_by_digest.sql")),
         ("rows", "bigint[], bigint[]", include_str!("../../src/sql/replica_rows.sql")),
+        ("trimmed", "bigint[], bigint[]", include_str!("../../src/sql/trimmed.sql")),
         ("list", "text, timestamptz, bigint, bigint", include_str!("../../src/sql/list_tokens.sql")),
     ] {
         let prepare = format!("PREPARE {name} ({parameters}) AS {sql}");
@@ -53,6 +54,10 @@ async fn look_ups_and_lists_use_their_indexes() {
         let rows = plan(&mut connection, "EXPLAIN EXECUTE rows('{3, 6}', '{3, 6}')".to_owned()).await;
         assert_eq!(rows.matches("revocation_log_pkey").count(), 2, "{mode}: {rows}");
         assert!(!rows.contains("Seq Scan on revocation_log"), "{mode}: {rows}");
+        let trimmed = plan(&mut connection, "EXPLAIN EXECUTE trimmed('{3, 6}', '{3, 6}')".to_owned()).await;
+        assert!(trimmed.contains("revocation_log_pkey"), "{mode}: {trimmed}");
+        assert!(trimmed.contains("token_revoked"), "{mode}: {trimmed}");
+        assert!(!trimmed.contains("Seq Scan on"), "{mode}: {trimmed}");
         for cursor in ["NULL, NULL", "now() - interval '1 day', 5"] {
             let list = plan(&mut connection, format!("EXPLAIN EXECUTE list('tenant 7', {cursor}, 26)")).await;
             assert!(list.contains("Index Scan using token_listing"), "{mode}: {list}");

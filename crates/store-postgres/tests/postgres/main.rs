@@ -14,3 +14,4 @@ mod pooled;
 mod pooler;
 mod proxy;
 mod standby;
+mod trimming;

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use gatekey_core::{
-    Action, AuditEntry, Confirmation, CreateRequest, Insertion, LeaseStore, NewToken, Outcome, StoreError,
-    TokenStore,
+    Action, AuditEntry, Confirmation, CreateRequest, Insertion, LeaseStore, NewToken, Outcome, RevocationLog,
+    StoreError, TokenStore, Trim,
 };
-use gatekey_lease::{Nonce, ReplicaId};
+use gatekey_lease::{Nonce, ReplicaId, Seq};
 use gatekey_model::{RequestId, TokenDigest};
 use gatekey_store_postgres::{Pooler, PostgresOptions, PostgresStore, SchemaState};
 
@@ -108,6 +108,8 @@ async fn the_documented_rights_are_enough() {
     line.confirm(ID, Confirmation { position, confirmed: 0, waited_out: 0 }).await.expect("an answer");
     line.rows().await.expect("an answer");
     line.entries_from(position.seq, 1).await.expect("an answer");
+    let trim = Trim { before: act().at, keep: 1, limit: 10, from: Seq::GENESIS };
+    store.trim_log(trim).await.expect("an answer");
     line.remove_row(ID, 1).await.expect("an answer");
     store.replication().await.expect("an answer");
     drop(line);

@@ -10,7 +10,7 @@ WHERE EXISTS (
           WHERE log.seq = asked.value ->> 0 AND log.nonce = asked.value ->> 1
       )
    OR (
-          asked.value ->> 0 < (SELECT min(seq) FROM revocation_log)
+          NOT EXISTS (SELECT 1 FROM revocation_log AS log WHERE log.seq = asked.value ->> 0)
           AND EXISTS (
               SELECT 1 FROM token
               WHERE token.revoked_seq = asked.value ->> 0 AND token.revoked_nonce = asked.value ->> 1

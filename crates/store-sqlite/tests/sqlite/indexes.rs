@@ -18,7 +18,10 @@ async fn look_ups_and_lists_use_their_indexes() {
             include_str!("../../src/sql/list_tokens.sql"),
             &["SEARCH token USING INDEX token_listing (tenant=? AND create_time<?)"],
         ),
-        (include_str!("../../src/sql/replica_rows.sql"), &["SEARCH log USING INTEGER PRIMARY KEY"]),
+        (
+            include_str!("../../src/sql/replica_rows.sql"),
+            &["SEARCH log USING INTEGER PRIMARY KEY", "SEARCH token USING INDEX token_revoked"],
+        ),
     ] {
         let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let rows = sqlx::query(explain).fetch_all(&pool).await.expect("explains");
