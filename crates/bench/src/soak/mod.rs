@@ -74,8 +74,8 @@ struct Seen {
     warm: f64,
     /// After half load, with no call under way.
     after: Sample,
-    /// What went wrong first, if something did.
-    trouble: Option<String>,
+    /// What went wrong.
+    trouble: Vec<String>,
 }
 
 /// Whether nothing grew, failed, or was accepted that must not be.

@@ -31,6 +31,7 @@ const DIRECT: usize = 8;
 /// One turn in so many lists all tokens.
 const LISTS: u64 = 5;
 
+const TOLD: usize = 20;
 /// Calls a second.
 #[derive(Clone, Copy)]
 pub(super) struct Pace {
@@ -57,7 +58,7 @@ pub(super) struct Counts {
     pub(super) failed: AtomicU64,
     /// Accepts that were asked for after the token's delete had returned.
     pub(super) stale: AtomicU64,
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Vec<String>>,
 }
 
 struct Token {
@@ -154,8 +155,8 @@ impl World {
         self.counts.writes.load(Ordering::Relaxed)
     }
 
-    /// What went wrong first.
-    pub(super) fn trouble(&self) -> Option<String> {
+    /// What went wrong, and when: the first of it.
+    pub(super) fn trouble(&self) -> Vec<String> {
         self.counts.trouble.lock().expect("nothing under this lock panics").clone()
     }
 
@@ -248,7 +249,11 @@ impl World {
     }
 
     fn tell(&self, what: impl FnOnce() -> String) {
-        self.counts.trouble.lock().expect("nothing under this lock panics").get_or_insert_with(what);
+        let mut trouble = self.counts.trouble.lock().expect("nothing under this lock panics");
+        if trouble.len() < TOLD {
+            let checks = self.counts.checks.load(Ordering::Relaxed);
+            trouble.push(format!("after {checks} checks: {}", what()));
+        }
     }
 
     fn server(&self) -> &Client {

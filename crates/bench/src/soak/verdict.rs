@@ -69,8 +69,8 @@ pub(super) fn print(seen: &Seen) -> bool {
     lines.push(exactly("stale accepts", wide(seen.after.stale), "0"));
     lines.push(figures(seen));
     println!("{}, {}", seen.what, seen.pace);
-    if let Some(trouble) = &seen.trouble {
-        println!("what went wrong first: {trouble}");
+    for trouble in &seen.trouble {
+        println!("what went wrong: {trouble}");
     }
     table::print(&lines);
     lines.iter().all(|line| line.met != Some(false))
