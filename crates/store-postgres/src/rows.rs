@@ -35,7 +35,7 @@ pub(crate) struct LogRow {
     digest: Option<Vec<u8>>,
 }
 
-/// A replica's row; without an id, a position that was asked about and that the log contains or contained.
+/// A replica's row; without an id, a position that was asked about and that the log contains.
 #[derive(FromRow)]
 pub(crate) struct ReplicaRow {
     id: Option<Vec<u8>>,
