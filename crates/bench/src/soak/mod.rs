@@ -18,7 +18,7 @@ use gatekey_e2e::{Database, Server, Start, dev_token};
 use tempfile::TempDir;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::echo::EchoProcess;
+use crate::echo::PeerProcess;
 use sample::{Looking, Sample};
 use traffic::{Pace, Running, World};
 
@@ -85,10 +85,10 @@ pub(crate) async fn run(settings: Settings) -> ExitCode {
     let (server, on) = server(store, &folder).await;
     let client = server.client(folder.path(), &["developer", "verifier"], "acme");
     let jwt = dev_token(folder.path(), &["--role", "verifier"]);
-    let services: Vec<EchoProcess> =
-        (0..SERVICES).map(|_| EchoProcess::protected(server.grpc, &jwt)).collect();
+    let services: Vec<PeerProcess> =
+        (0..SERVICES).map(|_| PeerProcess::protected(server.grpc, &jwt)).collect();
     let mut processes = vec![server.pid()];
-    processes.extend(services.iter().map(EchoProcess::pid));
+    processes.extend(services.iter().map(PeerProcess::pid));
     let looking = Looking::at(server.metrics.expect("it was told to"), processes);
     let idle = looking.look(0.0, &World::default()).await;
     let world = World::new(client, &services.iter().map(|service| service.address).collect::<Vec<_>>()).await;

@@ -78,7 +78,7 @@ pub(super) fn draw(seen: &Seen) -> String {
         "middle",
         f64::midpoint(LEFT, WIDTH - RIGHT),
         height - 14.0,
-        "minutes at half load",
+        "minutes at half load, of which the shaded ones are warm-up",
     );
     svg.push_str("</svg>\n");
     svg
@@ -140,7 +140,6 @@ impl Panel {
                 "<rect class=\"warm\" x=\"{LEFT}\" y=\"{drawing}\" width=\"{warmed:.1}\" height=\"{DRAWING}\"/>"
             ),
         );
-        text(svg, "note", "start", LEFT + 6.0, drawing + 16.0, "warm-up");
         for value in marks(step, top) {
             let at = down(value);
             writeln_to(svg, &format!("<path class=\"grid\" d=\"M{LEFT} {at:.1}H{}\"/>", WIDTH - RIGHT));
