@@ -11,35 +11,16 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// JSON lines that say it.
-pub(crate) struct Json<F>(pub(crate) F);
+use crate::config::LogFormat;
 
-/// Lines for people that say it, at their end.
-pub(crate) struct Text<F>(pub(crate) F);
-
-impl<S, N, F> FormatEvent<S, N> for Json<F>
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-    N: for<'writer> FormatFields<'writer> + 'static,
-    F: FormatEvent<S, N>,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let (trace, call) = (current_trace(), LogContext::current());
-        if trace.is_none() && call.is_none() {
-            return self.0.format_event(context, writer, event);
-        }
-        let mut line = String::new();
-        self.0.format_event(context, Writer::new(&mut line), event)?;
-        write_json(trace.as_ref(), call.as_ref(), &line, &mut writer)
-    }
+/// Lines that say it, made of those of another format.
+pub(crate) struct Lines<F> {
+    /// JSON lines say it at their beginning, lines for people at their end.
+    pub(crate) kind: LogFormat,
+    pub(crate) rest: F,
 }
 
-impl<S, N, F> FormatEvent<S, N> for Text<F>
+impl<S, N, F> FormatEvent<S, N> for Lines<F>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
@@ -51,10 +32,17 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let Some(call) = LogContext::current() else { return self.0.format_event(context, writer, event) };
+        let call = LogContext::current();
+        let trace = if self.kind == LogFormat::Json { current_trace() } else { None };
+        if trace.is_none() && call.is_none() {
+            return self.rest.format_event(context, writer, event);
+        }
         let mut line = String::new();
-        self.0.format_event(context, Writer::new(&mut line), event)?;
-        write_text(&call, &line, &mut writer)
+        self.rest.format_event(context, Writer::new(&mut line), event)?;
+        match self.kind {
+            LogFormat::Json => write_json(trace.as_ref(), call.as_ref(), &line, &mut writer),
+            LogFormat::Text => write_text(call.as_ref(), &line, &mut writer),
+        }
     }
 }
 
@@ -84,8 +72,8 @@ fn write_json(
     writer.write_str(rest)
 }
 
-fn write_text(call: &LogContext, line: &str, writer: &mut impl Write) -> fmt::Result {
-    let LogContext { call_id, path } = call;
+fn write_text(call: Option<&LogContext>, line: &str, writer: &mut impl Write) -> fmt::Result {
+    let Some(LogContext { call_id, path }) = call else { return writer.write_str(line) };
     writeln!(writer, "{} call.id={call_id} call.path={path}", line.trim_end_matches('\n'))
 }
 
@@ -130,7 +118,7 @@ mod tests {
     #[test]
     fn in_text_the_call_comes_last() {
         let mut text = String::new();
-        write_text(&call(), "INFO token deleted\n", &mut text).expect("memory");
+        write_text(Some(&call()), "INFO token deleted\n", &mut text).expect("memory");
         assert_eq!(text, "INFO token deleted call.id=67e5:a.b call.path=/api/v3/tokens/7\n");
     }
 }

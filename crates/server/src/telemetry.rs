@@ -10,7 +10,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use crate::Failure;
 use crate::config::{Config, ConfigError, LogFormat};
-use crate::log_lines;
+use crate::log_lines::Lines;
 use crate::traces::Traces;
 
 /// Starts logging as configured, and traces if they are to go anywhere.
@@ -32,21 +32,21 @@ pub(crate) fn start(config: &Config) -> Result<Option<Traces>, Failure> {
     Ok(traces)
 }
 
-fn lines<S>(format_of: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+fn lines<S>(kind: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     // If nobody can be told, nobody can be told that either: by default it would be a panic.
     let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
-    match format_of {
+    match kind {
         LogFormat::Text => {
             let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            let text = format().with_target(false).with_ansi(colours);
-            lines.with_ansi(colours).event_format(log_lines::Text(text)).boxed()
+            let rest = format().with_target(false).with_ansi(colours);
+            lines.with_ansi(colours).event_format(Lines { kind, rest }).boxed()
         }
         LogFormat::Json => {
-            let json = format().json().flatten_event(true).with_span_list(false);
-            lines.fmt_fields(JsonFields::new()).event_format(log_lines::Json(json)).boxed()
+            let rest = format().json().flatten_event(true).with_span_list(false);
+            lines.fmt_fields(JsonFields::new()).event_format(Lines { kind, rest }).boxed()
         }
     }
 }
