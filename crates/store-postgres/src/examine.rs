@@ -120,7 +120,9 @@ async fn examine(connection: &mut Statements<'_>) -> Result<Examination, Fault> 
                 (SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit') AS synchronous_commit,
                 current_setting('max_connections')::bigint
                     - current_setting('superuser_reserved_connections')::bigint
-                    - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections_left",
+                    - coalesce(current_setting('reserved_connections', true)::bigint, 0)
+                    - (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL)
+                    AS connections_left",
     )
     .fetch_one(&mut *connection)
     .await?;

@@ -167,6 +167,25 @@ async fn a_database_that_takes_no_connections() {
         .await;
 }
 
+/// What others hold counts, although a role without `pg_read_all_stats` is not told what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn room_is_what_nobody_holds() {
+    let (database, store) = with_role().await;
+    let mut others = Vec::new();
+    for _ in 0..10 {
+        others.push(database.connection().await);
+    }
+    let places: i64 = sqlx::query_scalar(
+        "SELECT current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint",
+    )
+    .fetch_one(&mut others[0])
+    .await
+    .expect("an answer");
+    let left = store.examine().await.expect("an answer").connections_left;
+    assert!(left < places - 10, "{left} of {places} places are said to be free");
+    finish(database, store).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_of_another_name() {
     let (database, store) = with_role().await;
