@@ -5,6 +5,7 @@ pub(crate) mod schema;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatekey_core::{OperatorStore, Store};
 use gatekey_store_postgres::{OpenError, Pooler, PostgresOptions, PostgresStore, Replication};
@@ -18,6 +19,11 @@ use crate::dev_key::create_private_dir;
 
 pub(crate) use late::LateStore;
 pub(crate) use schema::Schema;
+
+/// How long an operation on the store may take for a call that somebody waits for.
+const CALL: Duration = Duration::from_secs(5);
+/// How long for a command of an operator.
+const COMMAND: Duration = Duration::from_mins(1);
 
 /// An open store, to be closed at the end. Clones share it.
 #[derive(Clone)]
@@ -94,12 +100,23 @@ impl From<OpenError> for NotOpen {
     }
 }
 
-/// Opens the store for serving. SQLite is migrated on the way; Postgres must have been.
+/// Opens the store for calls. SQLite is migrated on the way; Postgres must have been.
 pub(crate) async fn open(config: &StoreConfig) -> Result<OpenStore, NotOpen> {
+    open_with(config, CALL).await
+}
+
+/// The same for commands of operators, which may have to look at every token that there is.
+pub(crate) async fn open_for_operator(config: &StoreConfig) -> Result<OpenStore, NotOpen> {
+    open_with(config, COMMAND).await
+}
+
+async fn open_with(config: &StoreConfig, operation_timeout: Duration) -> Result<OpenStore, NotOpen> {
     match config {
-        StoreConfig::Sqlite(path) => Ok(OpenStore::Sqlite(Arc::new(open_sqlite(path).await?))),
+        StoreConfig::Sqlite(path) => {
+            Ok(OpenStore::Sqlite(Arc::new(open_sqlite(path, operation_timeout).await?)))
+        }
         StoreConfig::Postgres(postgres) => {
-            let store = connect_postgres(postgres, postgres.connections).await?;
+            let store = connect(postgres, postgres.connections, operation_timeout).await?;
             match store.ensure_schema().await {
                 Ok(schema) => {
                     schema::report(schema);
@@ -115,18 +132,26 @@ pub(crate) async fn open(config: &StoreConfig) -> Result<OpenStore, NotOpen> {
     }
 }
 
-async fn open_sqlite(path: &Path) -> Result<SqliteStore, Failure> {
+async fn open_sqlite(path: &Path, operation_timeout: Duration) -> Result<SqliteStore, Failure> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_private_dir(folder)
             .map_err(|cause| Failure::run(&format!("the folder {}", folder.display()), cause))?;
     }
-    let options = SqliteOptions::new(path);
+    let options = SqliteOptions { operation_timeout, ..SqliteOptions::new(path) };
     SqliteStore::open(options).await.map_err(|cause| Failure::caused("the SQLite store", &cause))
 }
 
 pub(crate) async fn connect_postgres(
     config: &PostgresConfig,
     connections: u32,
+) -> Result<PostgresStore, OpenError> {
+    connect(config, connections, CALL).await
+}
+
+async fn connect(
+    config: &PostgresConfig,
+    connections: u32,
+    operation_timeout: Duration,
 ) -> Result<PostgresStore, OpenError> {
     let pooler = match config.pooler {
         PoolerMode::None => Pooler::None,
@@ -135,6 +160,7 @@ pub(crate) async fn connect_postgres(
     let options = PostgresOptions {
         max_connections: connections,
         pooler,
+        operation_timeout,
         direct_url: config.direct_url.as_ref().map(|url| DatabaseUrl::expose(url).to_owned()),
         ..PostgresOptions::new(config.url.expose())
     };

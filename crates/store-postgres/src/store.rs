@@ -1,5 +1,7 @@
 //! The store: the ports of `gatekey-core`, each method handed on to where its SQL is.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use gatekey_core::{
@@ -22,6 +24,8 @@ use crate::{OpenError, Pooler, PostgresOptions, audit, insert, read, replica, re
 
 /// The most connections for other calls than verifications: their order is that of the head's lock anyway.
 const OTHERS: u32 = 8;
+/// A server that has not been reached by then is unreachable, however long an operation may take.
+const REACHED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A store on Postgres. Clones share its connections.
 #[derive(Clone)]
@@ -38,7 +42,7 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects and checks the server. Changes nothing in the database, and does not look at its
+    /// Connects and checks the server, within 5 seconds or an operation's time if that is less. Changes nothing in the database, and does not look at its
     /// schema: see [`Self::ensure_schema`].
     ///
     /// A server that goes away later is come back to by itself.
@@ -48,12 +52,13 @@ impl PostgresStore {
             Pooler::Transaction => Way::pooled(&options),
         };
         let server = Server::parse(&options.url, way)?;
-        let (_, instance) = server.connect(options.operation_timeout).await?;
+        let limit = options.operation_timeout.min(REACHED_WITHIN);
+        let (_, instance) = server.connect(limit).await?;
         let mut direct = server.clone();
         if let Some(url) = &options.direct_url {
             direct = Server::parse(url, Way::Direct)?;
             // A lease that rests on another database than the deletes go to would be worth nothing.
-            if direct.connect(options.operation_timeout).await?.1 != instance {
+            if direct.connect(limit).await?.1 != instance {
                 return Err(OpenError::Elsewhere { direct: direct.name, pooled: server.name });
             }
         }

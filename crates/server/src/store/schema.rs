@@ -6,7 +6,7 @@ use gatekey_store_postgres::{OpenError, SchemaState as Postgres};
 use gatekey_store_sqlite::{SchemaState as Sqlite, SqliteStore};
 use tracing::warn;
 
-use super::{connect_postgres, open_sqlite};
+use super::{CALL, connect_postgres, open_sqlite};
 use crate::Failure;
 use crate::config::StoreConfig;
 
@@ -60,7 +60,7 @@ pub(crate) async fn look(config: &StoreConfig) -> Result<Schema, Failure> {
 pub(crate) async fn migrate(config: &StoreConfig) -> Result<Schema, Failure> {
     match config {
         StoreConfig::Sqlite(path) => {
-            let store = open_sqlite(path).await?;
+            let store = open_sqlite(path, CALL).await?;
             store.close().await;
             of_sqlite(store.schema_before(), path)
         }
