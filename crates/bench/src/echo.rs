@@ -4,13 +4,18 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use gatekey_e2e::OtlpSink;
 use gatekey_interceptor::{Access, Gatekey};
 use gatekey_proto::v1;
 use gatekey_proto::v1::token_service_server::{TokenService, TokenServiceServer};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
+
+/// Before they take much room.
+const FORGOTTEN_AFTER: Duration = Duration::from_millis(200);
 
 struct Echo;
 
@@ -84,13 +89,23 @@ pub(crate) async fn serve(gatekey: Option<String>) {
     served.expect("the echo serves");
 }
 
+/// Takes traces until killed, and throws them away; prints its address.
+pub(crate) async fn collect() {
+    let sink = OtlpSink::start().await;
+    println!("{}", sink.address());
+    loop {
+        tokio::time::sleep(FORGOTTEN_AFTER).await;
+        sink.forget();
+    }
+}
+
 /// Such a server in a process of its own. Killed when dropped.
-pub(crate) struct EchoProcess {
+pub(crate) struct PeerProcess {
     child: Child,
     pub(crate) address: SocketAddr,
 }
 
-impl EchoProcess {
+impl PeerProcess {
     pub(crate) fn bare() -> Self {
         Self::start(&mut this_program())
     }
@@ -98,6 +113,12 @@ impl EchoProcess {
     /// It asks for tokens of this server.
     pub(crate) fn protected(gatekey: SocketAddr, jwt: &str) -> Self {
         Self::start(this_program().args(["--gatekey", &format!("http://{gatekey}")]).env("GATEKEY_JWT", jwt))
+    }
+
+    /// It takes traces, and throws them away.
+    pub(crate) fn collector() -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        Self::start(command.arg("collector"))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -119,7 +140,7 @@ fn this_program() -> Command {
     command
 }
 
-impl Drop for EchoProcess {
+impl Drop for PeerProcess {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();

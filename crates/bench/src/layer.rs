@@ -6,7 +6,7 @@ use std::time::Duration;
 use gatekey_e2e::{Start, dev_token};
 use tempfile::TempDir;
 
-use crate::echo::EchoProcess;
+use crate::echo::PeerProcess;
 use crate::load::{Asked, Shape, verify};
 use crate::table::{Line, median, print};
 use crate::verify::SHAPES;
@@ -18,8 +18,8 @@ pub(crate) async fn run(pairs: usize) {
     let server = Start::in_folder(folder.path()).args(["--log", "warn"]).start();
     let client = server.client(folder.path(), &["developer"], "acme");
     let (_, value) = client.create_batch("benchmark").await;
-    let bare = EchoProcess::bare();
-    let protected = EchoProcess::protected(server.grpc, &dev_token(folder.path(), &["--role", "verifier"]));
+    let bare = PeerProcess::bare();
+    let protected = PeerProcess::protected(server.grpc, &dev_token(folder.path(), &["--role", "verifier"]));
     // The message holds no token: what is verified is the bearer.
     let asked = Arc::new(Asked::Values(vec!["a message".to_owned()]));
     let mut lines = Vec::new();

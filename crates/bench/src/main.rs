@@ -2,11 +2,13 @@
 //!
 //! `scripts/bench` builds the server, starts a throw-away Postgres and runs these.
 
+mod costs;
 mod delete;
 mod echo;
 mod flood;
 mod gateways;
 mod layer;
+mod leave;
 mod load;
 mod rest;
 mod sessions;
@@ -55,6 +57,18 @@ enum Bench {
         #[arg(long, default_value_t = 100)]
         each: usize,
     },
+    /// Many interceptors that leave at once: how long deletes wait for them.
+    Leave {
+        /// How many.
+        #[arg(long, default_value_t = 1_000)]
+        count: usize,
+    },
+    /// What traces and a pooler before Postgres cost VerifyToken.
+    Costs {
+        /// How many pairs of runs for each line.
+        #[arg(long, default_value_t = 5)]
+        pairs: usize,
+    },
     /// A tonic echo with the interceptor's layer in front, beside the same echo without it.
     Layer {
         /// How many pairs of runs for each line.
@@ -100,6 +114,9 @@ enum Bench {
         #[arg(long)]
         gatekey: Option<String>,
     },
+    /// The collector of traces; it is started by `costs`.
+    #[command(hide = true)]
+    Collector,
     /// The one who floods; it is started by `flood`.
     #[command(hide = true)]
     Flooding {
@@ -122,6 +139,8 @@ async fn main() -> ExitCode {
         Bench::Verify { rows, pairs } => verify::run(rows, pairs).await,
         Bench::Delete { count } => delete::run(count).await,
         Bench::Sessions { connections, each } => sessions::run(connections, each).await,
+        Bench::Leave { count } => leave::run(count).await,
+        Bench::Costs { pairs } => costs::run(pairs).await,
         Bench::Layer { pairs } => layer::run(pairs).await,
         Bench::Flood { seconds } => flood::run(seconds).await,
         Bench::Streams { count } => streams::run(count).await,
@@ -129,6 +148,7 @@ async fn main() -> ExitCode {
         Bench::Gateways { seconds, rounds } => gateways::run(seconds, rounds).await,
         Bench::Soak(settings) => return soak::run(settings).await,
         Bench::Echo { gatekey } => echo::serve(gatekey).await,
+        Bench::Collector => echo::collect().await,
         Bench::Flooding { address, rate, seconds } => flood::flood(address, rate, seconds).await,
     }
     ExitCode::SUCCESS

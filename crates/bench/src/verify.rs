@@ -8,7 +8,7 @@ use gatekey_e2e::{Client, Database, Server, Start, dev_token};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
-use crate::echo::EchoProcess;
+use crate::echo::PeerProcess;
 use crate::load::{Asked, Shape, verify};
 use crate::table::{Line, median, print};
 
@@ -22,7 +22,7 @@ const FEW: i64 = 100_000;
 /// How long the rows are read: fewer in all than the fewest rows.
 const COLD: Duration = Duration::from_millis(500);
 /// As many different tokens are verified in turn.
-const VERIFIED: usize = 1_000;
+pub(crate) const VERIFIED: usize = 1_000;
 
 /// A server over a database of its own with so many rows.
 struct Filled {
@@ -54,7 +54,7 @@ impl Filled {
     }
 }
 
-async fn create(client: &Client, count: usize) -> Vec<String> {
+pub(crate) async fn create(client: &Client, count: usize) -> Vec<String> {
     let mut values = Vec::with_capacity(count);
     for _ in 0..count {
         values.push(client.create_batch("benchmark").await.1);
@@ -63,7 +63,7 @@ async fn create(client: &Client, count: usize) -> Vec<String> {
 }
 
 /// Rows of other tenants, with digests of nothing.
-async fn fill(url: &str, rows: i64) {
+pub(crate) async fn fill(url: &str, rows: i64) {
     let mut connection = PgConnection::connect(url).await.expect("it connects");
     connection
         .execute(
@@ -88,7 +88,7 @@ pub(crate) async fn run(rows: i64, pairs: usize) {
     eprintln!("filling {FEW} and {rows} rows");
     let few = Filled::with(FEW).await;
     let many = Filled::with(rows).await;
-    let echo = EchoProcess::bare();
+    let echo = PeerProcess::bare();
     let (few_jwt, many_jwt) = (few.jwt(), many.jwt());
     let mut lines = Vec::new();
     for shape in SHAPES {

@@ -91,6 +91,20 @@ impl OtlpSink {
         format!("http://{}", self.address)
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Keeps nothing of what has come.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn forget(&self) {
+        self.kept.exports.lock().expect("nobody panics with it").clear();
+    }
+
     /// All spans that have come.
     ///
     /// # Panics
