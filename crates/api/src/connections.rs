@@ -25,6 +25,9 @@ use carrier::Carrier;
 pub(crate) use incoming::Incoming;
 pub(crate) use peer::Peer;
 
+/// With HTTP/2, how often the other side is asked whether it is still there, and how long it may take to answer.
+pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A new connection must send its first bytes within this time.
 const FIRST_WORDS_WITHIN: Duration = Duration::from_secs(10);
 /// As many bytes as HTTP/2 begins with (RFC 9113 section 3.4); a request of HTTP/1.1 has more.

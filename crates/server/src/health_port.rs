@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use gatekey_api::{Readiness, http};
 use tokio::task::JoinHandle;
-use tracing::error;
 
 use crate::Failure;
 use crate::config::Config;
@@ -23,11 +22,7 @@ impl HealthPort {
         let listener = bind("--health-addr", address).await?;
         let addr = local_addr(&listener)?;
         let only_local = config.is_development();
-        let task = tokio::spawn(async move {
-            if let Err(cause) = http::serve_health(listener, readiness, only_local).await {
-                error!(%cause, "health is no longer served at its port");
-            }
-        });
+        let task = tokio::spawn(http::serve_health(listener, readiness, only_local));
         Ok(Some(Self { addr, task }))
     }
 

@@ -15,7 +15,6 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::error;
 
 use crate::config::Config;
 use crate::serve::{bind, local_addr};
@@ -189,11 +188,7 @@ pub(crate) async fn listen(
     let sources = Sources { recorder, process, revocations, readiness, store };
     let router = Router::new().route("/metrics", get(scrape)).with_state(sources);
     let only_local = config.is_development();
-    let served = tokio::spawn(async move {
-        if let Err(cause) = http::serve_figures(listener, router, only_local).await {
-            error!(%cause, "figures are no longer served");
-        }
-    });
+    let served = tokio::spawn(http::serve_figures(listener, router, only_local));
     Ok(Some(Scrapes { addr, tasks: [upkeep, synchronous, served] }))
 }
 

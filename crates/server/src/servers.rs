@@ -1,5 +1,6 @@
 //! The two ports as they are served, each by a task of its own: from the first connection to the last answer.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,7 +17,7 @@ pub(crate) struct Servers {
     /// Dropped, so that nothing new is taken.
     open: Option<watch::Sender<()>>,
     grpc: JoinHandle<Result<(), tonic::transport::Error>>,
-    http: JoinHandle<std::io::Result<()>>,
+    http: JoinHandle<()>,
 }
 
 impl Servers {
@@ -37,7 +38,7 @@ impl Servers {
     pub(crate) async fn ended(&mut self) -> Failure {
         tokio::select! {
             ended = &mut self.grpc => fault("the gRPC server", ended),
-            ended = &mut self.http => fault("the HTTP server", ended),
+            ended = &mut self.http => fault("the HTTP server", ended.map(Ok::<(), Infallible>)),
         }
     }
 
@@ -52,7 +53,7 @@ impl Servers {
         if let Ok(Err(cause)) = grpc {
             error!(%cause, "the gRPC server failed while it drained");
         }
-        if let Ok(Err(cause)) = http {
+        if let Err(cause) = http {
             error!(%cause, "the HTTP server failed while it drained");
         }
     }

@@ -20,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 
 /// The connections whose handshakes were made, until it is dropped: then no more are taken.
 pub(super) struct Handshakes {
-    made: mpsc::UnboundedReceiver<(Connection, SocketAddr)>,
+    made: mpsc::UnboundedReceiver<Connection>,
     accepting: AbortHandle,
 }
 
@@ -35,7 +35,7 @@ impl Handshakes {
                 tokio::spawn(async move {
                     if let Some(connection) = shake(connection, address, &tls, protocol).await {
                         // If nobody takes it any more, it is closed.
-                        done.send((connection, address)).ok();
+                        done.send(connection).ok();
                     }
                 });
             }
@@ -43,7 +43,7 @@ impl Handshakes {
         Self { made, accepting: accepting.abort_handle() }
     }
 
-    pub(super) async fn next(&mut self) -> (Connection, SocketAddr) {
+    pub(super) async fn next(&mut self) -> Connection {
         match self.made.recv().await {
             Some(made) => made,
             // The task ended by itself: only a panic does that, and it is in the log.

@@ -34,7 +34,7 @@ use deadline::Deadline;
 use door::{Door, DoorLayer};
 
 use crate::call_id::{CallId, KnownPaths};
-use crate::connections::Incoming;
+use crate::connections::{Incoming, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 use crate::tls::{Protocol, Tls};
 use crate::traces::Calls;
 use crate::{ApiError, Authenticator, Gateways, Readiness};
@@ -50,8 +50,6 @@ const MAX_QUESTION_BYTES: usize = 256 * 1024;
 const MAX_HEADER_BYTES: u32 = 8 * 1024;
 const MAX_STREAMS_PER_CONNECTION: u32 = 100;
 const MAX_CONNECTIONS: usize = 10_240;
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the gRPC port needs.
 #[derive(Clone)]

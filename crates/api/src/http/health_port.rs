@@ -1,5 +1,7 @@
 //! The port for probes alone: `grpc.health.v1.Health` and `/livez`, `/readyz`, without TLS and for anyone. Nothing else.
 
+use std::future::pending;
+
 use axum::extract::Request;
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
@@ -7,7 +9,7 @@ use http::StatusCode;
 use tokio::net::TcpListener;
 use tonic::Status;
 
-use super::probes;
+use super::{probes, serving};
 use crate::connections::Incoming;
 use crate::{Readiness, grpc};
 
@@ -15,21 +17,14 @@ use crate::{Readiness, grpc};
 const MAX_PROBERS: usize = 256;
 
 /// Serves probes until it is dropped, in development mode to local callers only.
-///
-/// # Errors
-/// If the listener fails.
-pub async fn serve_health(
-    listener: TcpListener,
-    readiness: Readiness,
-    only_local: bool,
-) -> std::io::Result<()> {
+pub async fn serve_health(listener: TcpListener, readiness: Readiness, only_local: bool) {
     let mut router = probes::router(readiness.clone())
         .route_service("/grpc.health.v1.Health/{method}", grpc::health(readiness))
         .fallback(nothing_else);
     if only_local {
         router = router.layer(from_fn(crate::loopback::only_local));
     }
-    axum::serve(Incoming::plain(listener, MAX_PROBERS), router).await
+    serving::serve(Incoming::plain(listener, MAX_PROBERS), router, pending()).await;
 }
 
 async fn nothing_else(request: Request) -> Response {

@@ -6,19 +6,19 @@ mod door;
 mod error;
 mod health_port;
 mod probes;
+mod serving;
 mod sign_in;
 
+use std::future::pending;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
 use axum::middleware::from_fn;
-use axum::serve::IncomingStream;
 use gatekey_core::Tokens;
 use http::{HeaderName, HeaderValue};
 use tokio::net::TcpListener;
 
-use crate::connections::{Incoming, Peer};
+use crate::connections::Incoming;
 use crate::gateway::forward_auth;
 use crate::tls::{Protocol, Tls};
 use crate::{Authenticator, Gateways, Readiness, console, rest};
@@ -94,38 +94,15 @@ pub fn router(surface: Surface) -> Router {
     door::around(router.merge(forward_auth), base, traces)
 }
 
-impl Connected<IncomingStream<'_, Incoming>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Incoming>) -> Self {
-        stream.io().peer().clone()
-    }
-}
-
 /// Serves the routes, by TLS if there is some, until `stop` resolves and what runs then is finished.
-///
-/// # Errors
-/// If the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let incoming = Incoming::new(listener, MAX_CONNECTIONS, tls, Protocol::Http);
-    axum::serve(incoming, service).with_graceful_shutdown(stop).await
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, router: Router, stop: impl Future<Output = ()>) {
+    serving::serve(Incoming::new(listener, MAX_CONNECTIONS, tls, Protocol::Http), router, stop).await;
 }
 
 /// Serves figures until it is dropped, in development mode to local callers only.
-///
-/// # Errors
-/// If the listener fails.
-pub async fn serve_figures(
-    listener: TcpListener,
-    mut router: Router,
-    only_local: bool,
-) -> std::io::Result<()> {
+pub async fn serve_figures(listener: TcpListener, mut router: Router, only_local: bool) {
     if only_local {
         router = router.layer(from_fn(crate::loopback::only_local));
     }
-    axum::serve(Incoming::plain(listener, MAX_SCRAPERS), router).await
+    serving::serve(Incoming::plain(listener, MAX_SCRAPERS), router, pending()).await;
 }

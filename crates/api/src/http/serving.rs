@@ -1,0 +1,196 @@
+//! Serves the connections of an HTTP port. `axum::serve` does it without a limit: a client that went away without a word kept
+//! its place for good, and so did one of HTTP/1.1 that asked nothing more, or never ended the head of a request.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tower::ServiceExt;
+
+use crate::connections::{Incoming, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
+use crate::error::Chain;
+
+/// A connection of HTTP/1.1 is closed if no whole head of a request has come for so long. Longer than what stands in front keeps
+/// its own (nginx 1 minute, Caddy 2, load balancers up to 10), so that it is they who close, and none of their requests meets a
+/// connection that is being closed.
+const HEAD_WITHIN: Duration = Duration::from_secs(650);
+
+/// Serves the routes until `stop` resolves and what runs then is finished. If it is dropped, no more is taken, and connections
+/// are closed as they finish what they are at.
+pub(super) async fn serve(mut incoming: Incoming, router: Router, stop: impl Future<Output = ()>) {
+    let builder = builder();
+    let open = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+    loop {
+        let connection = tokio::select! {
+            connection = incoming.next() => connection,
+            () = &mut stop => break,
+        };
+        let peer = ConnectInfo(connection.peer().clone());
+        let service = router.clone().map_request(move |mut request: Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            request.map(Body::new)
+        });
+        let served = builder.serve_connection(TokioIo::new(connection), TowerToHyperService::new(service));
+        let served = open.watch(served.into_owned());
+        tokio::spawn(async move {
+            if let Err(cause) = served.await {
+                tracing::debug!(cause = %Chain(cause.as_ref()), "a connection was broken off");
+            }
+        });
+    }
+    drop(incoming);
+    open.shutdown().await;
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::oneshot;
+    use tokio::task::JoinHandle;
+    use tokio::time::{Instant, sleep, timeout};
+
+    use super::*;
+
+    const SOON: &str = "GET /soon HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    const LATE: &str = "GET /late HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    /// The preface, and an empty SETTINGS frame (RFC 9113 sections 3.4 and 6.5).
+    const HTTP_2: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    const A_MOMENT: Duration = Duration::from_secs(1);
+
+    struct Scene {
+        client: TcpStream,
+        end: oneshot::Sender<()>,
+        served: JoinHandle<()>,
+    }
+
+    impl Scene {
+        /// A connection to a port that is served.
+        async fn new() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("bound");
+            let late = || async {
+                sleep(HEAD_WITHIN * 2).await;
+                "answer"
+            };
+            let router = Router::new().route("/soon", get(|| async { "answer" })).route("/late", get(late));
+            let (end, ended) = oneshot::channel();
+            let stop = async move { ended.await.unwrap_or(()) };
+            let served = tokio::spawn(serve(Incoming::plain(listener, 4), router, stop));
+            Self { client: TcpStream::connect(address).await.expect("it connects"), end, served }
+        }
+
+        async fn say(&mut self, words: &str) {
+            self.client.write_all(words.as_bytes()).await.expect("it writes");
+        }
+
+        async fn answer(&mut self) {
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"answer") {
+                assert_ne!(self.client.read_buf(&mut answer).await.expect("it reads"), 0, "no answer");
+            }
+        }
+
+        /// How long it takes until the other side closes, on a clock that goes on as soon as nothing else happens. Asked for
+        /// only once something was read: a new connection that is not yet heard has a limit of its own.
+        async fn closed_after(&mut self) -> Duration {
+            tokio::time::pause();
+            let begun = Instant::now();
+            let mut rest = Vec::new();
+            let closed = timeout(HEAD_WITHIN * 3, self.client.read_to_end(&mut rest)).await;
+            let took = begun.elapsed();
+            tokio::time::resume();
+            // Closed, or reset.
+            closed.expect("it closes").ok();
+            took
+        }
+    }
+
+    fn assert_about(took: Duration, expected: Duration) {
+        assert!(took.abs_diff(expected) <= A_MOMENT, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_asks_nothing_more_is_closed() {
+        let mut scene = Scene::new().await;
+        for _ in 0..2 {
+            scene.say(SOON).await;
+            scene.answer().await;
+        }
+        assert_about(scene.closed_after().await, HEAD_WITHIN);
+    }
+
+    #[tokio::test]
+    async fn a_head_that_never_ends_is_given_up() {
+        let mut scene = Scene::new().await;
+        scene.say(SOON).await;
+        scene.answer().await;
+        scene.say(&SOON[..SOON.len() - 2]).await;
+        assert_about(scene.closed_after().await, HEAD_WITHIN);
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_take_longer() {
+        let mut scene = Scene::new().await;
+        scene.say(SOON).await;
+        scene.answer().await;
+        tokio::time::pause();
+        scene.say(LATE).await;
+        scene.answer().await;
+    }
+
+    #[tokio::test]
+    async fn a_client_of_http_2_that_has_gone_is_found_out() {
+        let mut scene = Scene::new().await;
+        scene.say(HTTP_2).await;
+        // Its SETTINGS. What else comes, a PING among it, is not answered.
+        let mut head = [0; 9];
+        scene.client.read_exact(&mut head).await.expect("it reads");
+        assert_eq!(head[3], 4);
+        assert_about(scene.closed_after().await, KEEPALIVE_INTERVAL + KEEPALIVE_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn when_it_is_to_stop_it_closes_what_is_idle_and_finishes_the_rest() {
+        let mut idle = Scene::new().await;
+        idle.say(SOON).await;
+        idle.answer().await;
+        idle.end.send(()).expect("it is served");
+        let mut rest = Vec::new();
+        idle.client.read_to_end(&mut rest).await.expect("it closes in good order");
+        assert!(rest.is_empty());
+        idle.served.await.expect("it ends");
+
+        let mut busy = Scene::new().await;
+        busy.say(SOON).await;
+        busy.answer().await;
+        tokio::time::pause();
+        busy.say(LATE).await;
+        sleep(A_MOMENT).await;
+        busy.end.send(()).expect("it is served");
+        let mut answer = Vec::new();
+        busy.client.read_to_end(&mut answer).await.expect("it closes in good order");
+        assert!(answer.ends_with(b"answer"), "{}", String::from_utf8_lossy(&answer));
+        busy.served.await.expect("it ends");
+    }
+}
