@@ -60,6 +60,21 @@ fn when_it_is_full_those_that_nobody_looked_up_go_first() {
 }
 
 #[test]
+fn a_table_that_goes_gives_back_all_its_tokens() {
+    let (cache, mut index) = (Cache::new(1_000), Index::new(1_000));
+    let tokens: Vec<_> = (0..1_000).map(|number| insert(&cache, &mut index, token(number))).collect();
+    let removed = digest(&presented(7));
+    cache.remove(&mut index, &removed);
+    // One of them with a reader who has not let go.
+    let held = cache.get(&presented(3)).expect("it is there");
+    drop((cache, index));
+    let counts: BTreeSet<usize> = tokens.iter().skip(4).map(Arc::strong_count).collect();
+    assert_eq!(counts, BTreeSet::from([1]));
+    assert_eq!(Arc::strong_count(&tokens[3]), 2);
+    drop(held);
+}
+
+#[test]
 fn a_token_that_is_in_already_stays_unless_it_has_ended() {
     let (cache, mut index) = (Cache::new(3), Index::new(3));
     let first = insert(&cache, &mut index, token(1));
