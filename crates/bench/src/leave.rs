@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use gatekey_e2e::{Database, Start, dev_token};
+use gatekey_e2e::dev_token;
 use gatekey_interceptor::Gatekey;
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use crate::scene::Scene;
 use crate::table::{Line, print};
 
 const LEASE: Duration = Duration::from_secs(4);
@@ -20,12 +20,7 @@ pub(crate) async fn run(count: usize) {
 }
 
 async fn measure(count: usize, in_good_order: bool) -> Line {
-    let (folder, database) = (TempDir::new().expect("a folder"), Database::new().await);
-    database.migrate();
-    let lease = LEASE.as_secs().to_string();
-    let server = Start::in_folder(folder.path())
-        .args(["--dev", "--database-url", &database.url, "--lease", &lease, "--log", "warn"])
-        .start();
+    let Scene { folder, server } = Scene::with(LEASE).await;
     let client = server.client(folder.path(), &["developer"], "acme");
     let jwt = dev_token(folder.path(), &["--role", "verifier"]);
     let endpoint = format!("http://{}", server.grpc);

@@ -11,6 +11,7 @@ mod layer;
 mod leave;
 mod load;
 mod rest;
+mod scene;
 mod sessions;
 mod soak;
 mod start;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use gatekey_e2e::{Client, Database, Server, Start};
+use gatekey_e2e::{Client, Server};
 use gatekey_proto::v1;
 use gatekey_proto::v1::revocation_service_client::RevocationServiceClient;
 use gatekey_proto::v1::watch_request::Event as Up;
 use gatekey_proto::v1::watch_response::Event as Down;
-use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::scene::Scene;
 use crate::table::{Line, median, print};
 
 /// Long, so that renewals take little of the two cores that client and server share.
@@ -35,12 +35,7 @@ pub(crate) async fn run(connections: usize, each: usize) {
 
 async fn measure(connections: usize, each: usize) -> Vec<Line> {
     let sessions = connections * each;
-    let (folder, database) = (TempDir::new().expect("a folder"), Database::new().await);
-    database.migrate();
-    let lease = LEASE.as_secs().to_string();
-    let server = Start::in_folder(folder.path())
-        .args(["--dev", "--database-url", &database.url, "--lease", &lease, "--log", "warn"])
-        .start();
+    let Scene { folder, server } = Scene::with(LEASE).await;
     let client = server.client(folder.path(), &["developer", "verifier"], "acme");
     warm_up(&client).await;
     let before = server.resident_kib();

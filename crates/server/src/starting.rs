@@ -28,7 +28,7 @@ pub(crate) async fn wait(
     let begun = Instant::now();
     let mut told: Option<Instant> = None;
     let opened = loop {
-        let not_open = match store::open(&config.store).await {
+        let not_open = match store::open(&config.store, store::CALL).await {
             Ok(opened) => break opened,
             Err(not_open) => not_open,
         };

@@ -21,9 +21,9 @@ pub(crate) use late::LateStore;
 pub(crate) use schema::Schema;
 
 /// How long an operation on the store may take for a call that somebody waits for.
-const CALL: Duration = Duration::from_secs(5);
-/// How long for a command of an operator.
-const COMMAND: Duration = Duration::from_mins(1);
+pub(crate) const CALL: Duration = Duration::from_secs(5);
+/// How long for a command of an operator, which may have to look at every token that there is.
+pub(crate) const COMMAND: Duration = Duration::from_mins(1);
 
 /// An open store, to be closed at the end. Clones share it.
 #[derive(Clone)]
@@ -100,23 +100,14 @@ impl From<OpenError> for NotOpen {
     }
 }
 
-/// Opens the store for calls. SQLite is migrated on the way; Postgres must have been.
-pub(crate) async fn open(config: &StoreConfig) -> Result<OpenStore, NotOpen> {
-    open_with(config, CALL).await
-}
-
-/// The same for commands of operators, which may have to look at every token that there is.
-pub(crate) async fn open_for_operator(config: &StoreConfig) -> Result<OpenStore, NotOpen> {
-    open_with(config, COMMAND).await
-}
-
-async fn open_with(config: &StoreConfig, operation_timeout: Duration) -> Result<OpenStore, NotOpen> {
+/// Opens the store, for [`CALL`]s or a [`COMMAND`]. SQLite is migrated on the way; Postgres must have been.
+pub(crate) async fn open(config: &StoreConfig, operation_timeout: Duration) -> Result<OpenStore, NotOpen> {
     match config {
         StoreConfig::Sqlite(path) => {
             Ok(OpenStore::Sqlite(Arc::new(open_sqlite(path, operation_timeout).await?)))
         }
         StoreConfig::Postgres(postgres) => {
-            let store = connect(postgres, postgres.connections, operation_timeout).await?;
+            let store = connect_postgres(postgres, postgres.connections, operation_timeout).await?;
             match store.ensure_schema().await {
                 Ok(schema) => {
                     schema::report(schema);
@@ -142,13 +133,6 @@ async fn open_sqlite(path: &Path, operation_timeout: Duration) -> Result<SqliteS
 }
 
 pub(crate) async fn connect_postgres(
-    config: &PostgresConfig,
-    connections: u32,
-) -> Result<PostgresStore, OpenError> {
-    connect(config, connections, CALL).await
-}
-
-async fn connect(
     config: &PostgresConfig,
     connections: u32,
     operation_timeout: Duration,

@@ -42,8 +42,8 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects and checks the server, within 5 seconds or an operation's time if that is less. Changes nothing in the database, and does not look at its
-    /// schema: see [`Self::ensure_schema`].
+    /// Connects and checks the server, within 5 seconds or an operation's time if that is less. Changes nothing in the
+    /// database, and does not look at its schema: see [`Self::ensure_schema`].
     ///
     /// A server that goes away later is come back to by itself.
     pub async fn connect(options: PostgresOptions) -> Result<Self, OpenError> {

@@ -1,16 +1,12 @@
 //! The port for probes alone: `grpc.health.v1.Health` and `/livez`, `/readyz`, without TLS and for anyone. Nothing else.
 
-use std::future::pending;
-
 use axum::extract::Request;
-use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use tokio::net::TcpListener;
 use tonic::Status;
 
 use super::{probes, serving};
-use crate::connections::Incoming;
 use crate::{Readiness, grpc};
 
 /// Probes come from a node's kubelet and from load balancers, and most of them go at once.
@@ -18,13 +14,10 @@ const MAX_PROBERS: usize = 256;
 
 /// Serves probes until it is dropped, in development mode to local callers only.
 pub async fn serve_health(listener: TcpListener, readiness: Readiness, only_local: bool) {
-    let mut router = probes::router(readiness.clone())
+    let router = probes::router(readiness.clone())
         .route_service("/grpc.health.v1.Health/{method}", grpc::health(readiness))
         .fallback(nothing_else);
-    if only_local {
-        router = router.layer(from_fn(crate::loopback::only_local));
-    }
-    serving::serve(Incoming::plain(listener, MAX_PROBERS), router, pending()).await;
+    serving::serve_apart(listener, MAX_PROBERS, router, only_local).await;
 }
 
 async fn nothing_else(request: Request) -> Response {

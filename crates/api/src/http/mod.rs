@@ -9,7 +9,6 @@ mod probes;
 mod serving;
 mod sign_in;
 
-use std::future::pending;
 use std::sync::Arc;
 
 use axum::Router;
@@ -100,9 +99,6 @@ pub async fn serve(listener: TcpListener, tls: Option<Tls>, router: Router, stop
 }
 
 /// Serves figures until it is dropped, in development mode to local callers only.
-pub async fn serve_figures(listener: TcpListener, mut router: Router, only_local: bool) {
-    if only_local {
-        router = router.layer(from_fn(crate::loopback::only_local));
-    }
-    serving::serve(Incoming::plain(listener, MAX_SCRAPERS), router, pending()).await;
+pub async fn serve_figures(listener: TcpListener, router: Router, only_local: bool) {
+    serving::serve_apart(listener, MAX_SCRAPERS, router, only_local).await;
 }

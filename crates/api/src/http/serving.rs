@@ -1,17 +1,20 @@
 //! Serves the connections of an HTTP port. `axum::serve` does it without a limit: a client that went away without a word kept
 //! its place for good, and so did one of HTTP/1.1 that asked nothing more, or never ended the head of a request.
 
+use std::future::pending;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::middleware::from_fn;
 use http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use crate::connections::{Incoming, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
@@ -50,6 +53,14 @@ pub(super) async fn serve(mut incoming: Incoming, router: Router, stop: impl Fut
     open.shutdown().await;
 }
 
+/// The same at a plain port of its own for so many connections, until it is dropped: in development mode for local callers only.
+pub(super) async fn serve_apart(listener: TcpListener, at_once: usize, mut router: Router, only_local: bool) {
+    if only_local {
+        router = router.layer(from_fn(crate::loopback::only_local));
+    }
+    serve(Incoming::plain(listener, at_once), router, pending()).await;
+}
+
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
@@ -65,7 +76,7 @@ fn builder() -> Builder<TokioExecutor> {
 mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpStream;
     use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
     use tokio::time::{Instant, sleep, timeout};

@@ -10,7 +10,7 @@ use super::finding::Findings;
 use super::replicas;
 use crate::Failure;
 use crate::config::{PoolerMode, PostgresConfig};
-use crate::store::connect_postgres;
+use crate::store::{CALL, connect_postgres};
 
 /// A renewal takes a few round trips, and a lease of 2 seconds is renewed five times in its life.
 const SLOW: Duration = Duration::from_millis(50);
@@ -20,7 +20,7 @@ const SKEW: i64 = 5_000_000;
 const OTHER_CONNECTIONS: i64 = 10;
 
 pub(super) async fn look(config: &PostgresConfig, findings: &mut Findings) -> Result<(), Failure> {
-    let store = match connect_postgres(config, config.connections).await {
+    let store = match connect_postgres(config, config.connections, CALL).await {
         Ok(store) => store,
         Err(cause) => return unreachable(&cause, findings),
     };

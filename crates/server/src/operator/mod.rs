@@ -39,7 +39,7 @@ async fn open(config: &StoreConfig) -> Result<(OpenStore, Operator), Failure> {
             return Err(ConfigError::one(format!("--data-dir: there is no {}", path.display())).into());
         }
     }
-    let opened = store::open_for_operator(config).await.map_err(|not_open| match (config, not_open.failure) {
+    let opened = store::open(config, store::COMMAND).await.map_err(|not_open| match (config, not_open.failure) {
         (StoreConfig::Sqlite(_), Failure::Run(text)) if text.contains("is in use by another process") => {
             Failure::Run(format!(
                 "{text}\ngatekey: SQLite is one process's: delete the tokens through the running server (the page, \

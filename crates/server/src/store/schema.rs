@@ -48,7 +48,8 @@ pub(crate) async fn look(config: &StoreConfig) -> Result<Schema, Failure> {
             of_sqlite(SqliteStore::schema_of(path).await.map_err(told)?, path)
         }
         StoreConfig::Postgres(postgres) => {
-            let store = connect_postgres(postgres, 1).await.map_err(|cause| of_postgres_error(&cause))?;
+            let store =
+                connect_postgres(postgres, 1, CALL).await.map_err(|cause| of_postgres_error(&cause))?;
             let schema = store.schema().await.map_err(|cause| of_postgres_error(&cause));
             store.close().await;
             of_postgres(schema?)
@@ -65,7 +66,8 @@ pub(crate) async fn migrate(config: &StoreConfig) -> Result<Schema, Failure> {
             of_sqlite(store.schema_before(), path)
         }
         StoreConfig::Postgres(postgres) => {
-            let store = connect_postgres(postgres, 1).await.map_err(|cause| of_postgres_error(&cause))?;
+            let store =
+                connect_postgres(postgres, 1, CALL).await.map_err(|cause| of_postgres_error(&cause))?;
             let before = store.migrate().await.map_err(|cause| of_postgres_error(&cause));
             store.close().await;
             of_postgres(before?)
