@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gatekey_access::{Refusal, Rule};
 use gatekey_model::TokenType;
 use http::Method;
+use percent_encoding::percent_decode_str;
 
 /// Which token each route asks for. A route without a rule is refused.
 ///
@@ -38,9 +39,15 @@ use http::Method;
 /// finds out.
 ///
 /// Paths are compared byte for byte, as the routers do it: case, a slash at the end, doubled slashes and percent-encoding
-/// all make another path, which the router does not know either. As axum does, HEAD goes by the rule of GET where it has
-/// none of its own. Put the layer where the router sees the same path: inside of `Router::nest`, not outside, if the
-/// patterns are written without the prefix.
+/// all make another path, which the router does not know either.
+///
+/// What `{name}` and `{*rest}` stand for is read by the handler, who may take more than one spelling for the same: a server
+/// of files decodes it. So it is refused if it has empty segments, `.` or `..` in it, encoded or not, and if the path has
+/// another rule once it is decoded, or without the slash at its end: beside `("/files/secret", Rule::Batch)`, no spelling
+/// of it comes by the rule of `/files/{*path}`.
+///
+/// As axum does, HEAD goes by the rule of GET where it has none of its own. Put the layer where the router sees the same
+/// path: inside of `Router::nest`, not outside, if the patterns are written without the prefix.
 #[derive(Clone)]
 pub struct Access(Kind);
 
@@ -147,12 +154,27 @@ impl Access {
             Kind::Routes(table) => table,
         };
         let route = table.router.at(path).map_err(|_| Refusal::NoRule)?;
-        // The router takes nothing between two slashes for a segment, which no route means.
-        if route.params.iter().any(|(_, segment)| segment.is_empty()) {
-            return Err(Refusal::NoRule);
+        let rule = route.value.rule(method).ok_or(Refusal::NoRule)?;
+        if route.params.is_empty() {
+            return Ok(rule);
         }
-        route.value.rule(method).ok_or(Refusal::NoRule)
+        // The handler reads what stands there by rules of its own: it must not come to another route's by that.
+        let decoded = percent_decode_str(path).decode_utf8_lossy();
+        // The router takes nothing between two slashes for a segment.
+        let is_plain =
+            route.params.iter().all(|(_, taken)| !taken.is_empty()) && has_plain_segments(&decoded);
+        let file = decoded.trim_end_matches('/');
+        let other = (file != path).then(|| table.router.at(file).ok()).flatten();
+        let goes_by_another = other.is_some_and(|other| other.value.rule(method) != Some(rule));
+        if is_plain && !goes_by_another { Ok(rule) } else { Err(Refusal::NoRule) }
     }
+}
+
+/// Nothing that somebody would leave out or go up by. A slash at the end is all right.
+fn has_plain_segments(path: &str) -> bool {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    path.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
 impl Route {
@@ -197,6 +219,13 @@ fn parse(pattern: &str) -> Result<(Option<Method>, &str), String> {
             .ok_or_else(|| format!("`{name}` is not a method, as in `POST`"))
     });
     Ok((method.transpose()?, path))
+}
+
+/// Every route goes by this rule.
+impl From<Rule> for Access {
+    fn from(rule: Rule) -> Self {
+        Self(Kind::All(rule))
+    }
 }
 
 impl From<TokenType> for Access {

@@ -46,16 +46,8 @@ impl Backend {
         }
     }
 
-    #[cfg_attr(
-        not(any(test, feature = "test-util")),
-        expect(clippy::unnecessary_wraps, reason = "a test's own has no servers")
-    )]
-    pub(crate) fn remote(&self) -> Option<&Remote> {
-        match &self.source {
-            Source::Servers(remote) => Some(remote),
-            #[cfg(any(test, feature = "test-util"))]
-            Source::Fake(_) => None,
-        }
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     #[cfg(any(test, feature = "test-util"))]

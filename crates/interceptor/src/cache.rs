@@ -5,17 +5,18 @@
 //! table, and the token itself. And they come before the digest is known, by the checksum, so that the processor waits
 //! for them while it computes SHA-256. The digest decides; the checksum only finds.
 
-use std::borrow::Borrow;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use gatekey_lease::{Digest, Permit};
 use gatekey_model::PresentedToken;
-use indexmap::IndexSet;
 
 use crate::known::Known;
+use index::ByDigest;
+pub(crate) use index::Index;
+
+mod index;
 
 /// Good tokens, for those who check.
 ///
@@ -25,15 +26,6 @@ use crate::known::Known;
 pub(crate) struct Cache {
     /// A power of two, at most half of their slots taken.
     lines: Box<[Line]>,
-}
-
-/// Good tokens, for those who write, under the lock: which there are, and who goes when it is full.
-#[derive(Debug)]
-pub(crate) struct Index {
-    tokens: IndexSet<ByDigest, foldhash::fast::RandomState>,
-    /// The hand of CLOCK, Corbató 1968: a token that was looked up since it came by stays for another round.
-    hand: usize,
-    capacity: usize,
 }
 
 /// As many slots as the processor reads at once.
@@ -51,9 +43,6 @@ struct Slot {
 }
 
 const TAKEN: u64 = 1 << 32;
-
-#[derive(Debug)]
-struct ByDigest(Arc<Known>);
 
 impl Cache {
     /// For so many tokens: their slots are there from the beginning, two to four for each, 16 bytes a slot.
@@ -121,6 +110,15 @@ impl Cache {
         let ByDigest(known) = index.tokens.swap_take(digest)?;
         self.free(&known);
         Some(known)
+    }
+
+    /// What goes on under a token has been ended, and it is no worse for that: who comes next begins with one that has not.
+    pub(crate) fn begin_afresh(&self, index: &mut Index, digest: &Digest) {
+        if let Some(known) = self.remove(index, digest) {
+            let known = Arc::new(known.afresh());
+            index.tokens.insert(ByDigest(Arc::clone(&known)));
+            self.fill_free(&known);
+        }
     }
 
     /// Drops everything.
@@ -241,59 +239,6 @@ impl Slot {
         self.tag.store(TAKEN | u64::from(known.checksum), Ordering::Release);
     }
 }
-
-impl Index {
-    /// For so many tokens.
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { tokens: IndexSet::with_hasher(foldhash::fast::RandomState::default()), hand: 0, capacity }
-    }
-
-    pub(crate) fn get(&self, digest: &Digest) -> Option<&Arc<Known>> {
-        self.tokens.get(digest).map(|known| &known.0)
-    }
-
-    /// Whether this very token stands in it.
-    pub(crate) fn holds(&self, known: &Arc<Known>) -> bool {
-        self.get(&known.digest).is_some_and(|there| Arc::ptr_eq(there, known))
-    }
-
-    /// How many tokens it holds.
-    pub(crate) fn len(&self) -> usize {
-        self.tokens.len()
-    }
-
-    /// One that was not looked up for a whole round, or the first to be met again. There has to be one.
-    fn least_used(&mut self) -> Digest {
-        loop {
-            self.hand = if self.hand < self.tokens.len() { self.hand } else { 0 };
-            let known = &self.tokens[self.hand].0;
-            if !known.used.swap(false, Ordering::Relaxed) {
-                return known.digest;
-            }
-            self.hand += 1;
-        }
-    }
-}
-
-impl Borrow<Digest> for ByDigest {
-    fn borrow(&self) -> &Digest {
-        &self.0.digest
-    }
-}
-
-impl Hash for ByDigest {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.digest.hash(state);
-    }
-}
-
-impl PartialEq for ByDigest {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.digest == other.0.digest
-    }
-}
-
-impl Eq for ByDigest {}
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,12 @@
 //! A Gatekey for the tests of a service: no server, no network, and the very same checks, cache and guards.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gatekey_lease::{Digest, Down, Epoch, Nonce, Position, Seq};
+use gatekey_lease::{Digest, Down};
 use gatekey_model::{PresentedToken, TokenPrefix, TokenType, TokenValue};
-use gatekey_proto::v1::{self, Verdict, VerifyTokenResponse};
+use gatekey_proto::v1;
 
 use crate::Gatekey;
 use crate::backend::Source;
@@ -16,8 +14,11 @@ use crate::builder::start;
 use crate::clock::Clock;
 use crate::limits::Limits;
 
-/// Longer than any test.
-const TTL: Duration = Duration::from_hours(24 * 365 * 100);
+mod world;
+
+pub(crate) use world::World;
+use world::{Made, connected, place};
+
 /// More than a test has; a large cache takes its time to go.
 const TOKENS: usize = 4_096;
 const YEAR: Duration = Duration::from_hours(24 * 365);
@@ -62,50 +63,6 @@ pub struct FakeToken<'a> {
     expires_in: Duration,
 }
 
-/// What the fake knows.
-#[derive(Default)]
-pub(crate) struct World {
-    told: Mutex<Told>,
-    out: AtomicBool,
-}
-
-#[derive(Default)]
-struct Told {
-    tokens: HashMap<Digest, Made>,
-    seq: i64,
-    renews: u64,
-    /// Revoked during an outage.
-    untold: Vec<Digest>,
-}
-
-struct Made {
-    token: v1::Token,
-    /// Microseconds since 1970.
-    expires: i64,
-    revoked: bool,
-    now: Clock,
-}
-
-impl World {
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().expect("nothing under this lock panics")
-    }
-
-    pub(crate) fn ask(&self, digest: Digest) -> Option<VerifyTokenResponse> {
-        if self.out.load(Ordering::SeqCst) {
-            return None;
-        }
-        let told = self.told();
-        let (verdict, token) = match told.tokens.get(&digest) {
-            None => (Verdict::Unknown, None),
-            Some(made) if made.revoked => (Verdict::Revoked, Some(made.token.clone())),
-            Some(made) if made.now.wall().0 >= made.expires => (Verdict::Expired, Some(made.token.clone())),
-            Some(made) => (Verdict::Active, Some(made.token.clone())),
-        };
-        Some(VerifyTokenResponse { verdict: verdict.into(), token, revision: None, cacheable: true })
-    }
-}
-
 impl FakeGatekey {
     /// One without tokens, and with a lease. Its cache holds 4,096.
     ///
@@ -139,9 +96,7 @@ impl FakeGatekey {
         let clock = Clock::default();
         let started = start(capacity, clock.clone(), limits, Source::Fake(World::default()));
         let fake = Self { gatekey: started.expect("threads can be started"), clock };
-        fake.gatekey.shared().connected();
-        fake.gatekey.shared().receive(Down::Reset { id: 1, position: place(0), epoch: Epoch(0) });
-        fake.lease();
+        fake.world().begin(fake.gatekey.shared());
         fake
     }
 
@@ -192,11 +147,11 @@ impl FakeGatekey {
     /// Begins or ends an outage: no lease, and no server answers. What was revoked meanwhile is told at its end.
     pub fn outage(&self, begins: bool) {
         self.world().out.store(begins, Ordering::SeqCst);
-        self.gatekey.shared().connected();
+        connected(self.gatekey.shared());
         if !begins {
             let untold = std::mem::take(&mut self.world().told().untold);
             self.tell(untold);
-            self.lease();
+            self.world().lease(self.gatekey.shared());
         }
     }
 
@@ -204,16 +159,6 @@ impl FakeGatekey {
     pub fn advance(&self, span: Duration) {
         self.clock.advance(span);
         self.gatekey.shared().tick();
-    }
-
-    fn lease(&self) {
-        let id = {
-            let mut told = self.world().told();
-            told.renews += 1;
-            told.renews
-        };
-        self.gatekey.shared().renew();
-        self.gatekey.shared().receive(Down::Grant { id, ttl: TTL });
     }
 
     fn tell(&self, digests: Vec<Digest>) {
@@ -282,8 +227,4 @@ impl FakeToken<'_> {
 fn digest(value: &str) -> Digest {
     let presented = PresentedToken::parse(value).expect("a token that this fake made");
     Digest(*presented.digest().as_bytes())
-}
-
-fn place(seq: i64) -> Position {
-    Position { seq: Seq::new(seq).expect("not negative"), nonce: Nonce::from_bits(1) }
 }

@@ -76,14 +76,15 @@ impl Gatekey {
         Builder::new(endpoints.into_iter().map(Into::into).collect())
     }
 
-    /// A layer that lets in who has the token that the rules ask for: one [`TokenType`](crate::TokenType) for everything,
-    /// or a table by [`Access::routes`].
+    /// A layer that lets in who has the token that the rules ask for: one [`TokenType`](crate::TokenType) or [`Rule`] for
+    /// everything, or a table by [`Access::routes`].
     #[must_use]
     pub fn layer(&self, access: impl Into<Access>) -> GatekeyLayer {
         GatekeyLayer::new(self.clone(), access.into())
     }
 
-    /// Checks a token value by hand, for what comes another way than by HTTP or gRPC.
+    /// Checks a token value by hand, for what comes another way than by HTTP or gRPC. Where there is a check there is a token: what
+    /// is [`Rule::Public`] is not to be checked.
     ///
     /// # Errors
     /// Why it was refused.
@@ -93,7 +94,8 @@ impl Gatekey {
         found.inspect_err(|refusal| self.count_refusal(*refusal))?.token().await
     }
 
-    /// Checks the `authorization` of a request by hand, as the layer does.
+    /// Checks the `authorization` of a request by hand, as the layer does where the rule asks for a token. It asks for one under
+    /// [`Rule::Public`] too: look at [`Access::rule`] before.
     ///
     /// # Errors
     /// Why it was refused.
@@ -207,8 +209,9 @@ impl Gatekey {
         self.shared.reset();
     }
 
-    /// Takes its leave: from now on no delete waits for this process. Each token is still verified by a server, so it can be
-    /// called before the service has drained. Waits for the server's word, for 3 seconds at the most.
+    /// Takes its leave: from now on no delete waits for this process, and none is told to it. New requests are still verified, each by
+    /// a server, but open streams go on for [`stream_grace`](Builder::stream_grace) at the most, whatever becomes of their
+    /// tokens: call it once the service has drained. Waits for the server's word, for 3 seconds at the most.
     pub async fn shutdown(&self) {
         self.handle.leave.send_if_modified(leave);
         let mut left = self.handle.left.clone();

@@ -2,6 +2,7 @@
 //! does then, is left to others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
 use gatekey_lease::{Digest, Moment, WallTime};
@@ -16,7 +17,14 @@ pub(crate) struct Guards {
     tokens: BTreeMap<Digest, Vec<Guarded>>,
     /// When each expires.
     expiries: BTreeSet<(WallTime, Digest)>,
+    /// Those that have to be verified anew, if somebody holds them still.
+    doubtful: BTreeSet<Digest>,
+    /// Where the next sweep begins.
+    swept: Option<Digest>,
 }
+
+/// How many tokens a sweep looks at: the lock that it is done under is that of the stream, too.
+const SWEEP: usize = 1_024;
 
 #[derive(Debug)]
 struct Guarded {
@@ -32,6 +40,9 @@ impl Guards {
     /// of its revocation: under the lock that the stream's messages are carried out under.
     pub(crate) fn watch(&mut self, known: &Arc<Known>, sure: bool) {
         self.expiries.insert((known.expires, known.digest));
+        if !sure {
+            self.doubtful.insert(known.digest);
+        }
         self.tokens.entry(known.digest).or_default().push(Guarded {
             known: Arc::downgrade(known),
             expires: known.expires,
@@ -91,6 +102,7 @@ impl Guards {
         for guarded in self.tokens.values_mut().flatten() {
             guarded.sure = false;
         }
+        self.doubtful.extend(self.tokens.keys());
     }
 
     /// The stream tells of this token's revocation from now on.
@@ -98,32 +110,39 @@ impl Guards {
         for guarded in self.tokens.get_mut(digest).into_iter().flatten() {
             guarded.sure = true;
         }
+        self.doubtful.remove(digest);
     }
 
     /// Those that have to be verified anew.
     pub(crate) fn doubtful(&self) -> Vec<Asked> {
         let doubtful = |guarded: &&Guarded| !guarded.sure && guarded.known.strong_count() > 0;
-        let asked = |(digest, guarded): (&Digest, &Vec<Guarded>)| {
-            guarded.iter().find(doubtful).map(|one| Asked { digest: *digest, checksum: one.checksum })
+        let asked = |digest: &Digest| {
+            let one = self.tokens.get(digest)?.iter().find(doubtful)?;
+            Some(Asked { digest: *digest, checksum: one.checksum })
         };
-        self.tokens.iter().filter_map(asked).collect()
+        self.doubtful.iter().filter_map(asked).collect()
     }
 
-    /// Forgets tokens that nobody holds any more.
+    /// Forgets tokens whose end nobody waits for any more, and nobody will without saying so again: some at a time.
     pub(crate) fn sweep(&mut self) {
-        let expiries = &mut self.expiries;
-        self.tokens.retain(|digest, guarded| {
-            guarded.retain(|guarded| {
-                let held = guarded.known.strong_count() > 0;
-                if !held {
-                    expiries.remove(&(guarded.expires, *digest));
-                }
-                held
-            });
+        let from = self.swept.map_or(Bound::Unbounded, Bound::Excluded);
+        let some: Vec<Digest> =
+            self.tokens.range((from, Bound::Unbounded)).map(|(digest, _)| *digest).take(SWEEP).collect();
+        // From the beginning again after the last.
+        self.swept = some.last().copied().filter(|_| some.len() == SWEEP);
+        for digest in some {
+            let Some(guarded) = self.tokens.get_mut(&digest) else { continue };
             // A token never changes, so all of one digest expire at the same time.
-            expiries.extend(guarded.first().map(|guarded| (guarded.expires, *digest)));
-            !guarded.is_empty()
-        });
+            let expires = guarded.first().map(|guarded| guarded.expires);
+            guarded.retain(|guarded| guarded.known.upgrade().is_some_and(|known| known.is_awaited()));
+            if guarded.is_empty() {
+                self.tokens.remove(&digest);
+                self.doubtful.remove(&digest);
+                if let Some(expires) = expires {
+                    self.expiries.remove(&(expires, digest));
+                }
+            }
+        }
     }
 
     /// How many tokens are guarded.
@@ -133,6 +152,7 @@ impl Guards {
 
     fn take(&mut self, digest: &Digest) -> Vec<Arc<Known>> {
         let guarded = self.tokens.remove(digest).unwrap_or_default();
+        self.doubtful.remove(digest);
         for guarded in &guarded {
             self.expiries.remove(&(guarded.expires, *digest));
         }
@@ -143,7 +163,7 @@ impl Guards {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::known::tests::known;
+    use crate::known::tests::{known, known_as};
 
     fn guarded(bytes: impl IntoIterator<Item = u8>) -> (Guards, Vec<Arc<Known>>) {
         let mut guards = Guards::default();
@@ -206,15 +226,37 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_holds_is_forgotten() {
-        let (mut guards, mut known) = guarded([1, 1, 2]);
-        known.remove(0);
+    fn what_nobody_waits_for_is_forgotten_and_can_come_again() {
+        let (mut guards, known) = guarded([1, 1, 2]);
+        let mut listeners: Vec<_> = known.iter().map(|known| known.listen()).collect();
+        assert!(known.iter().all(|known| known.is_to_be_listed()));
+        guards.doubt_all();
         guards.sweep();
-        assert_eq!((guards.len(), guards.expiries.len()), (2, 2));
-        known.remove(0);
+        assert_eq!((guards.len(), guards.expiries.len(), guards.doubtful.len()), (2, 2, 2));
+        listeners.remove(0);
         guards.sweep();
-        assert_eq!((guards.len(), guards.expiries.len()), (1, 1));
+        assert_eq!((guards.len(), guards.expiries.len(), guards.doubtful.len()), (2, 2, 2));
+        listeners.remove(0);
+        guards.sweep();
+        assert_eq!((guards.len(), guards.expiries.len(), guards.doubtful.len()), (1, 1, 1));
+        assert!(known[0].is_to_be_listed() && !known[2].is_to_be_listed());
         assert_eq!(guards.end_all(Ended::Unavailable), [digest(2)]);
-        assert_eq!(known[0].ended(), Some(Ended::Unavailable));
+        assert_eq!(known[2].ended(), Some(Ended::Unavailable));
+        assert_eq!((guards.len(), guards.expiries.len(), guards.doubtful.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_sweep_looks_at_some_and_the_next_at_the_others() {
+        let mut guards = Guards::default();
+        for number in 0..u32::try_from(2 * SWEEP + 1).expect("few") {
+            let mut bytes = [0; 32];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            guards.watch(&Arc::new(known_as(Digest(bytes), number)), true);
+        }
+        let left = [0; 4].map(|_| {
+            guards.sweep();
+            guards.len()
+        });
+        assert_eq!(left, [SWEEP + 1, 1, 0, 0]);
     }
 }

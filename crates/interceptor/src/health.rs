@@ -15,7 +15,7 @@ pub struct Health {
     pub position: Option<String>,
     /// How many good tokens are in memory.
     pub cached_tokens: usize,
-    /// How many tokens have open streams under them, or had.
+    /// How many tokens have open streams under them, or had a moment ago.
     pub guarded_tokens: usize,
     /// How many verifications are under way.
     pub verifying: usize,

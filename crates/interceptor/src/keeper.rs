@@ -57,19 +57,20 @@ impl Shared {
     pub(crate) fn tick(self: &Arc<Self>) {
         let (now, wall) = (self.clock.moment(), self.clock.wall());
         let mut state = self.lock();
-        let mut over = state.guards.expire(wall);
+        for digest in state.guards.expire(wall) {
+            self.cache.remove(&mut state.index, &digest);
+        }
         let until = self.lease_until();
         // A lease that nobody gave up ended by the clock.
         if now >= until {
             let (lost, grace) = (state.lose(until), self.limits.grace);
             // Until it was lost, the stream told of revocations; since then, a server may have been asked.
             if now.since(lost) > grace {
-                over.extend(state.guards.end_unverified(|verified| now.since(lost.max(verified)) > grace));
+                let over = state.guards.end_unverified(|verified| now.since(lost.max(verified)) > grace);
+                for digest in &over {
+                    self.cache.begin_afresh(&mut state.index, digest);
+                }
             }
-        }
-        // Who comes next begins with a token that has not ended.
-        for digest in &over {
-            self.cache.remove(&mut state.index, digest);
         }
         state.negatives.tick(now);
         state.guards.sweep();

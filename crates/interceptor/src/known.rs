@@ -26,7 +26,7 @@ pub(crate) struct Known {
     ended: AtomicU8,
     pub(crate) kind: TokenType,
     /// Somebody wants to be told of its end, so that it is in the list of guarded tokens.
-    pub(crate) watched: AtomicBool,
+    watched: AtomicBool,
     /// It was looked up since the hand came by: see `cache.rs`.
     pub(crate) used: AtomicBool,
 }
@@ -132,6 +132,44 @@ impl Known {
         if self.ended.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             self.rest.event.notify(usize::MAX);
         }
+    }
+
+    /// The same token, under which something may go on.
+    pub(crate) fn afresh(&self) -> Self {
+        let Rest { home, verified, id, texts, ends, .. } = &*self.rest;
+        let verified = AtomicU64::new(verified.load(Ordering::Relaxed));
+        let (home, texts) = (Weak::clone(home), texts.clone());
+        let rest = Box::new(Rest { event: Event::new(), home, verified, id: *id, texts, ends: *ends });
+        Self {
+            digest: self.digest,
+            expires: self.expires,
+            rest,
+            checksum: self.checksum,
+            ended: AtomicU8::new(0),
+            kind: self.kind,
+            watched: AtomicBool::new(false),
+            used: AtomicBool::new(self.used.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Whoever waits for its end listens already. Whether it has to be put into the list of guarded tokens.
+    pub(crate) fn is_to_be_listed(&self) -> bool {
+        !self.watched.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether somebody waits for its end. If nobody does, whoever will puts it into the list anew. Under the lock of that list.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let listened = || self.rest.event.total_listeners() > 0;
+        if listened() {
+            return true;
+        }
+        self.watched.store(false, Ordering::SeqCst);
+        // Who came between may have seen that it is listed.
+        let listened = listened();
+        if listened {
+            self.watched.store(true, Ordering::SeqCst);
+        }
+        listened
     }
 
     /// Resolves at its end; look at [`Self::ended`] after this returned, and when it resolves.

@@ -1,7 +1,7 @@
 //! What the stream, the checks and the guards share: the machine of `gatekey-lease`, and the cache that it rules.
 //! Everything that the machine wants done is done here, in its order, under one lock. A hit takes no lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -74,8 +74,10 @@ pub(crate) struct State {
     pub(crate) trouble: Option<Arc<str>>,
     /// The trouble that was told since there was a lease.
     told: Told,
-    /// What is to be told once the lock is free.
-    events: Vec<Event>,
+    /// What is to be told once the lock is free, in this order.
+    events: VecDeque<Event>,
+    /// Somebody is at it.
+    telling: bool,
     out: Option<mpsc::UnboundedSender<Up>>,
 }
 
@@ -93,7 +95,8 @@ impl Shared {
             endpoint: None,
             trouble: None,
             told: Told::default(),
-            events: Vec::new(),
+            events: VecDeque::new(),
+            telling: false,
             out: None,
         };
         Self {
@@ -135,14 +138,13 @@ impl Shared {
         self.clock.moment() < self.lease_until()
     }
 
-    /// A new stream can carry its first messages: what is to be sent on it.
-    pub(crate) fn connected(&self) -> mpsc::UnboundedReceiver<Up> {
-        let (out, sent) = mpsc::unbounded_channel();
+    /// A server has taken a new stream: by this it is told. The lease was for the one before, and ends.
+    pub(crate) fn connected(&self, endpoint: Option<Arc<str>>, out: mpsc::UnboundedSender<Up>) {
         let mut state = self.lock();
+        state.endpoint = endpoint;
         state.out = Some(out);
         let effects = state.machine.connected();
         self.carry_out(&mut state, effects);
-        sent
     }
 
     /// Asks for a lease.
@@ -164,7 +166,6 @@ impl Shared {
         let granted = effects.iter().any(|effect| matches!(effect, HolderEffect::Lease(_)));
         self.carry_out(&mut state, effects);
         if leave {
-            // The Release was the last word.
             state.out = None;
             return Meant::Leave;
         }
@@ -187,7 +188,7 @@ impl Shared {
         state.out = None;
     }
 
-    /// Forgets everything, its own id too: the clock did not count a pause of the machine, or this is a copy of one.
+    /// Forgets everything, its own id too: the clock did not count a pause, or this is a copy.
     pub(crate) fn reset(&self) {
         let id = fresh_id();
         let mut state = self.lock();
@@ -208,7 +209,7 @@ impl Shared {
                     self.cache.clear(&mut state.index);
                     state.negatives.clear();
                     state.guards.doubt_all();
-                    state.events.push(Event::Reset);
+                    state.events.push_back(Event::Reset);
                 }
                 HolderEffect::Send(message) => {
                     if let Some(out) = &state.out {
@@ -230,7 +231,7 @@ impl Shared {
             state.trouble = None;
             state.told.clear();
             let endpoint = state.endpoint.clone().unwrap_or_default();
-            state.events.push(Event::Leased { endpoint });
+            state.events.push_back(Event::Leased { endpoint });
         }
     }
 
@@ -239,7 +240,7 @@ impl Shared {
         for digest in digests {
             if let Some(known) = self.cache.remove(&mut state.index, digest) {
                 known.end(Ended::Revoked);
-                state.events.push(Event::Revoked { id: known.id(), key: known.key().into() });
+                state.events.push_back(Event::Revoked { id: known.id(), key: known.key().into() });
             }
         }
         state.guards.end(digests, Ended::Revoked);
@@ -248,7 +249,7 @@ impl Shared {
     /// Has somebody told of a token's end. Look at [`Known::ended`] afterwards: it may have come before.
     pub(crate) fn watch(&self, known: &Arc<Known>) -> EventListener {
         let listener = known.listen();
-        if !known.watched.swap(true, Ordering::SeqCst) {
+        if known.is_to_be_listed() {
             // Under the lock, so that no revocation comes between the look and the list.
             let mut state = self.lock();
             let sure = state.index.holds(known);
@@ -262,7 +263,7 @@ impl State {
     /// There has been no lease since then, or since before.
     pub(crate) fn lose(&mut self, since: Moment) -> Moment {
         *self.lost.get_or_insert_with(|| {
-            self.events.push(Event::LeaseLost);
+            self.events.push_back(Event::LeaseLost);
             since
         })
     }

@@ -12,6 +12,8 @@ fn access() -> Access {
         ("POST /v1/jobs/{id}", Rule::Batch),
         ("/v1/jobs/{id}/audio", Rule::Realtime),
         ("/files/{*path}", Rule::Batch),
+        ("/files/secret.txt", Rule::Realtime),
+        ("/files/secret/{*path}", Rule::Realtime),
         ("/livez", Rule::Public),
     ])
     .expect("good")
@@ -31,6 +33,11 @@ fn each_route_has_its_rule() {
         (Method::POST, "/v1/jobs/7", Rule::Batch),
         (Method::PATCH, "/v1/jobs/7/audio", Rule::Realtime),
         (Method::GET, "/files/a/b/c", Rule::Batch),
+        (Method::GET, "/files/a%20b/%C3%A4/", Rule::Batch),
+        (Method::GET, "/files/a%2Fb", Rule::Batch),
+        (Method::GET, "/files/100%", Rule::Batch),
+        (Method::GET, "/files/secret.txt", Rule::Realtime),
+        (Method::GET, "/files/secret/%61", Rule::Realtime),
         (Method::GET, "/livez", Rule::Public),
     ] {
         assert_eq!(rule(&method, path), Ok(expected), "{method} {path}");
@@ -73,11 +80,37 @@ fn what_the_router_does_not_know_has_no_rule() {
     }
 }
 
+/// A server of files decodes the path, and leaves out what is empty or a dot: it would come to the file of the other rule.
+#[test]
+fn another_spelling_does_not_come_by_the_rule_of_a_wildcard() {
+    for path in [
+        "/files/%73ecret.txt",
+        "/files/secret%2etxt",
+        "/files//secret.txt",
+        "/files/./secret.txt",
+        "/files/%2e/secret.txt",
+        "/files/a/../secret.txt",
+        "/files/a/%2E%2e/secret.txt",
+        "/files/%2fsecret.txt",
+        "/files/secret%2Fa",
+        "/files/%73ecret/a",
+        "/files/a//b",
+        "/files/..",
+        "/files/secret.txt/",
+        "/files/secret.txt%2f",
+        "/v1/jobs/.",
+        "/v1/jobs/%2e%2e",
+    ] {
+        assert_eq!(rule(&Method::GET, path), Err(Refusal::NoRule), "{path:?}");
+    }
+}
+
 #[test]
 fn one_rule_for_all_asks_of_every_path() {
     for path in ["", "/", "/any/%2f//thing"] {
         assert_eq!(Access::batch().rule(&Method::GET, path), Ok(Rule::Batch));
         assert_eq!(Access::from(TokenType::Realtime).rule(&Method::GET, path), Ok(Rule::Realtime));
+        assert_eq!(Access::from(Rule::Public).rule(&Method::GET, path), Ok(Rule::Public));
     }
 }
 
@@ -131,9 +164,10 @@ fn paths() -> impl Strategy<Value = String> {
 /// Which of the test's routes a path is, by the letter of their patterns.
 fn by_hand(path: &str) -> Option<Rule> {
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    let is_plain = |id: &&str| !["", ".", "..", "%2f"].contains(id);
     match segments.as_slice() {
-        ["v1", "jobs", id] if !id.is_empty() => Some(Rule::Any),
-        ["v1", "jobs", id, "audio"] if !id.is_empty() => Some(Rule::Realtime),
+        ["v1", "jobs", id] if is_plain(id) => Some(Rule::Any),
+        ["v1", "jobs", id, "audio"] if is_plain(id) => Some(Rule::Realtime),
         _ => None,
     }
 }

@@ -226,7 +226,7 @@ async fn what_a_server_called_good_while_there_was_no_lease_has_a_grace_of_its_o
     let mut old = pin!(ResponseBody::new(script([], false), Some(setting.guard(Protocol::Grpc))));
     assert_eq!(poll(old.as_mut()), Poll::Pending);
     // The servers answer, and none has a lease to give.
-    setting.fake.gatekey().shared().connected();
+    setting.fake.gatekey().shared().connected(None, tokio::sync::mpsc::unbounded_channel().0);
     setting.fake.advance(Duration::from_secs(50));
     let fresh = setting.fake.token(TokenType::Batch).mint();
     let fresh = setting.fake.gatekey().verify(&fresh, Rule::Any).await.expect("good");

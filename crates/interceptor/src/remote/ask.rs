@@ -10,7 +10,8 @@ use gatekey_proto::v1::{VerifyTokenRequest, VerifyTokenResponse};
 use tokio::time::timeout;
 use tonic::{Code, Request, Status};
 
-use super::target::{Remote, Target, innermost};
+use super::servers::Remote;
+use super::target::{Target, innermost};
 use super::{Endpoint, wire};
 use crate::shared::Shared;
 use crate::traces::Question;

@@ -6,6 +6,7 @@ mod credentials;
 mod endpoint;
 mod names;
 mod schedule;
+mod servers;
 mod stream;
 mod target;
 #[cfg(feature = "tls")]
@@ -17,7 +18,7 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use names::Names;
 #[cfg(test)]
 pub(crate) use names::book;
+pub(crate) use servers::Remote;
 pub(crate) use stream::keep;
-pub(crate) use target::Remote;
 #[cfg(feature = "tls")]
 pub use tls::Tls;

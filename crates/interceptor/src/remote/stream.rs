@@ -1,12 +1,14 @@
 //! The stream: opened to one server after the other, with a Renew every fifth of a lease. It has a thread of its own, so
 //! that a busy service does not lose its lease.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatekey_lease::Up;
 use gatekey_proto::v1::WatchResponse;
 use gatekey_proto::v1::revocation_service_client::RevocationServiceClient;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -16,8 +18,10 @@ use tonic::{Request, Streaming};
 
 use super::ask::told;
 use super::schedule::Schedule;
-use super::target::{Remote, Target, innermost};
+use super::servers::Remote;
+use super::target::{Target, innermost};
 use super::wire;
+use crate::backend::Source;
 use crate::gatekey::Leaving;
 use crate::shared::{Meant, Shared};
 
@@ -35,18 +39,35 @@ const OPEN: Duration = Duration::from_secs(2);
 enum End {
     /// The interceptor leaves.
     Left,
-    /// It is opened again at once, at the same server: the credentials are new, or the cache begins anew.
+    /// It is opened again at once: the cache begins anew.
     Again,
     /// At another server; whether there had been a lease.
     Broken { was_leased: bool },
 }
 
+/// A stream that a server has taken.
+struct Opened {
+    target: Arc<Target>,
+    authorization: Option<MetadataValue<Ascii>>,
+    down: Streaming<WatchResponse>,
+}
+
+/// The stream, and by what is said on it.
+type Taken = (Opened, mpsc::UnboundedSender<Up>);
+type Opening<'a> = Pin<Box<dyn Future<Output = Result<Taken, String>> + Send + 'a>>;
+
 /// Until it is to leave, which it then says to the server.
 pub(crate) async fn keep(shared: Arc<Shared>, mut leaving: watch::Receiver<Leaving>) {
-    let Some(remote) = shared.backend.remote() else { return };
-    tokio::select! {
-        () = streams(&shared, remote, &mut leaving) => {}
-        never = remote.refresh(&shared) => match never {},
+    match shared.backend.source() {
+        Source::Servers(remote) => tokio::select! {
+            () = streams(&shared, remote, &mut leaving) => {}
+            never = remote.refresh(&shared) => match never {},
+        },
+        #[cfg(any(test, feature = "test-util"))]
+        Source::Fake(world) => tokio::select! {
+            () = left(&mut leaving) => {}
+            never = world.keep(&shared) => match never {},
+        },
     }
     // Wherever it was then, between two streams as well: who has left answers nothing from memory any more.
     if *leaving.borrow() == Leaving::WithAWord {
@@ -67,7 +88,9 @@ async fn streams(shared: &Shared, remote: &Remote, leaving: &mut watch::Receiver
         if targets.is_empty() {
             failures += 1;
         } else {
-            match session(shared, remote, &targets[number % targets.len()], leaving).await {
+            let end = session(shared, remote, &targets[number % targets.len()], leaving).await;
+            remote.ended();
+            match end {
                 End::Left => return,
                 End::Again => continue,
                 End::Broken { was_leased } => {
@@ -99,60 +122,49 @@ async fn left(leaving: &mut watch::Receiver<Leaving>) {
     leaving.wait_for(|leaving| *leaving != Leaving::Not).await.ok();
 }
 
-/// From one stream's beginning to its end.
+/// From one stream's beginning to its end, or that of the last that took its place.
 async fn session(
     shared: &Shared,
     remote: &Remote,
     target: &Arc<Target>,
     leaving: &mut watch::Receiver<Leaving>,
 ) -> End {
-    let broken = End::Broken { was_leased: false };
-    let authorization = match remote.authorization(shared) {
-        Ok(authorization) => authorization,
-        Err(problem) => {
-            shared.trouble(&problem.to_string());
-            return broken;
-        }
-    };
     let opened = tokio::select! {
         () = left(leaving) => return End::Left,
-        opened = timeout(OPEN, open(shared, target, authorization.clone())) => opened,
+        opened = open(shared, remote, Arc::clone(target)) => opened,
     };
-    let mut down = match opened {
-        Ok(Ok(down)) => down,
-        Ok(Err(problem)) => {
+    let (mut stream, mut schedule) = match opened {
+        Ok(taken) => begin(shared, remote, taken),
+        Err(problem) => {
             shared.trouble(&problem);
-            return broken;
-        }
-        Err(_) => {
-            shared.trouble(&format!("{}: Watch: no answer in time", target.name));
-            return broken;
+            return End::Broken { was_leased: false };
         }
     };
-    let mut schedule = Schedule::new();
+    let mut next: Option<Opening<'_>> = None;
     loop {
         tokio::select! {
             // A message that is here goes before a Renew that is due.
             biased;
             () = left(leaving) => {
                 if *leaving.borrow() == Leaving::WithAWord {
-                    farewell(shared, down).await;
+                    farewell(shared, stream.down).await;
                 }
                 return End::Left;
             }
             () = shared.reopen.notified() => return End::Again,
-            message = down.message() => {
+            message = stream.down.message() => {
+                let name = &stream.target.name;
                 let message = match message {
-                    Ok(Some(message)) => wire::down(message).map_err(|problem| format!("{}: {problem}", target.name)),
+                    Ok(Some(message)) => wire::down(message).map_err(|problem| format!("{name}: {problem}")),
                     // It drains, or another stream of this holder took this one's place.
                     Ok(None) => return End::Broken { was_leased: schedule.was_leased },
-                    Err(status) => Err(told(target, "Watch", &status)),
+                    Err(status) => Err(told(&stream.target, "Watch", &status)),
                 };
                 match message {
                     Ok(message) => {
                         let meant = shared.receive(message);
                         if meant == Meant::Leave {
-                            until_ended(down).await;
+                            until_ended(stream.down).await;
                             return End::Broken { was_leased: true };
                         }
                         schedule.heard(meant);
@@ -163,13 +175,22 @@ async fn session(
                     }
                 }
             }
+            opened = coming(&mut next) => {
+                next = None;
+                match opened {
+                    // What still comes on the one before must not be heard any more.
+                    Ok(taken) => (stream, schedule) = begin(shared, remote, taken),
+                    // With the next Renew it is tried again, for as long as the one before goes on.
+                    Err(problem) => shared.trouble(&problem),
+                }
+            }
             () = sleep_until(schedule.next) => {
                 if schedule.in_vain() {
-                    shared.trouble(&format!("{}: Watch: no lease in time", target.name));
+                    shared.trouble(&format!("{}: Watch: no lease in time", stream.target.name));
                     return End::Broken { was_leased: schedule.was_leased };
                 }
-                if rotated(shared, remote, target, authorization.as_ref()) {
-                    return End::Again;
+                if next.is_none() && rotated(shared, remote, &stream) {
+                    next = Some(Box::pin(successor(shared, remote, Arc::clone(&stream.target))));
                 }
                 shared.renew();
                 schedule.asked();
@@ -178,34 +199,56 @@ async fn session(
     }
 }
 
-async fn open(
-    shared: &Shared,
-    target: &Target,
-    authorization: Option<MetadataValue<Ascii>>,
-) -> Result<Streaming<WatchResponse>, String> {
-    let channel: Channel =
-        target.connect().await.map_err(|cause| format!("{}: {}", target.name, innermost(&cause)))?;
-    shared.lock().endpoint = Some(Arc::clone(&target.name));
-    let sent = UnboundedReceiverStream::new(shared.connected());
-    shared.renew();
-    let mut request: Request<_> = Request::new(sent.map(wire::up));
-    if let Some(authorization) = authorization {
-        request.metadata_mut().insert("authorization", authorization);
+/// Until a server has taken the stream. Whatever is wrong before that costs no lease: it may be a proxy that is there
+/// without a server, or a JWT that nobody takes yet.
+async fn open(shared: &Shared, remote: &Remote, target: Arc<Target>) -> Result<Taken, String> {
+    let authorization = remote.newest_authorization(shared).map_err(|problem| problem.to_string())?;
+    let (out, sent) = mpsc::unbounded_channel();
+    let mut request: Request<_> = Request::new(UnboundedReceiverStream::new(sent).map(wire::up));
+    if let Some(authorization) = &authorization {
+        request.metadata_mut().insert("authorization", authorization.clone());
     }
-    let watch = RevocationServiceClient::new(channel).watch(request).await;
-    watch.map(tonic::Response::into_inner).map_err(|status| told(target, "Watch", &status))
+    let opened = async {
+        let channel: Channel =
+            target.connect().await.map_err(|cause| format!("{}: {}", target.name, innermost(&cause)))?;
+        let watch = RevocationServiceClient::new(channel).watch(request).await;
+        watch.map(tonic::Response::into_inner).map_err(|status| told(&target, "Watch", &status))
+    };
+    match timeout(OPEN, opened).await {
+        Ok(down) => Ok((Opened { down: down?, target, authorization }, out)),
+        Err(_) => Err(format!("{}: Watch: no answer in time", target.name)),
+    }
+}
+
+/// The first messages on it.
+fn begin(shared: &Shared, remote: &Remote, (stream, out): Taken) -> (Opened, Schedule) {
+    remote.taken(stream.authorization.clone());
+    shared.connected(Some(Arc::clone(&stream.target.name)), out);
+    shared.renew();
+    (stream, Schedule::new())
+}
+
+/// The stream that is to take this one's place at the same server, by what proves this service now. This one goes on until
+/// it is there.
+async fn successor(shared: &Shared, remote: &Remote, before: Arc<Target>) -> Result<Taken, String> {
+    let targets = remote.resolve(shared).await;
+    let same = targets.iter().find(|target| target.is_at(&before)).or(targets.first());
+    open(shared, remote, same.map_or(before, Arc::clone)).await
+}
+
+/// Never, if none is under way.
+async fn coming(next: &mut Option<Opening<'_>>) -> Result<Taken, String> {
+    match next {
+        Some(next) => next.await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Whether new credentials are there: the stream under the old ones ends when they expire.
-fn rotated(
-    shared: &Shared,
-    remote: &Remote,
-    target: &Arc<Target>,
-    used: Option<&MetadataValue<Ascii>>,
-) -> bool {
+fn rotated(shared: &Shared, remote: &Remote, stream: &Opened) -> bool {
     // What can't be read now may be in the middle of a rotation.
-    remote.authorization(shared).is_ok_and(|now| now.as_ref() != used)
-        || remote.rotated(std::slice::from_ref(target))
+    remote.newest_authorization(shared).is_ok_and(|now| now != stream.authorization)
+        || remote.rotated(std::slice::from_ref(&stream.target))
 }
 
 /// The server ends the stream once it has read the Release.

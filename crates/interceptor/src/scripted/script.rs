@@ -1,6 +1,8 @@
 //! A server whose every word is a test's.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gatekey_proto::v1;
@@ -10,9 +12,10 @@ use gatekey_proto::v1::watch_request::Event as Said;
 use gatekey_proto::v1::watch_response::Event as Told;
 use gatekey_proto::v1::{Verdict, VerifyTokenRequest, VerifyTokenResponse};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
@@ -45,12 +48,40 @@ pub(crate) struct Script {
     streams: mpsc::UnboundedReceiver<Stream>,
     questions: mpsc::UnboundedReceiver<Question>,
     pub(crate) address: SocketAddr,
+    /// Whether it is a proxy that is there without a server.
+    pub(crate) away: Arc<AtomicBool>,
+    /// The `authorization` that it does not take yet.
+    pub(crate) refused: Arc<Mutex<Option<String>>>,
+    /// How many calls it refused for either.
+    pub(crate) refusals: watch::Sender<usize>,
 }
 
 #[derive(Clone)]
 struct Scripted {
     streams: mpsc::UnboundedSender<Stream>,
     questions: mpsc::UnboundedSender<Question>,
+    away: Arc<AtomicBool>,
+    refused: Arc<Mutex<Option<String>>>,
+    refusals: watch::Sender<usize>,
+}
+
+impl Scripted {
+    fn check(&self, metadata: &MetadataMap) -> Result<Option<String>, Status> {
+        let authorization = metadata.get("authorization");
+        let authorization = authorization.map(|value| value.to_str().expect("ASCII").to_owned());
+        let refuse = |status: Status| {
+            self.refusals.send_modify(|refusals| *refusals += 1);
+            Err(status)
+        };
+        if self.away.load(Ordering::SeqCst) {
+            return refuse(Status::unavailable("no healthy upstream"));
+        }
+        let refused = self.refused.lock().expect("nobody panics").clone();
+        if refused.is_some() && refused == authorization {
+            return refuse(Status::unauthenticated("not yet"));
+        }
+        Ok(authorization)
+    }
 }
 
 #[tonic::async_trait]
@@ -61,8 +92,7 @@ impl RevocationService for Scripted {
         &self,
         request: Request<Streaming<v1::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let authorization = request.metadata().get("authorization");
-        let authorization = authorization.map(|value| value.to_str().expect("ASCII").to_owned());
+        let authorization = self.check(request.metadata())?;
         let (tell, told) = mpsc::unbounded_channel();
         #[cfg(feature = "tls")]
         let certificate = request.peer_certs().and_then(|certs| certs.first().map(|cert| cert.to_vec()));
@@ -105,6 +135,7 @@ impl TokenService for Scripted {
         &self,
         request: Request<VerifyTokenRequest>,
     ) -> Result<Response<VerifyTokenResponse>, Status> {
+        self.check(request.metadata())?;
         let (answer, answered) = oneshot::channel();
         let question = (request.into_inner(), answer);
         self.questions.send(question).map_err(|_| Status::unavailable("the test is over"))?;
@@ -122,13 +153,21 @@ impl Script {
         let address = listener.local_addr().expect("bound");
         let (streams, opened) = mpsc::unbounded_channel();
         let (questions, asked) = mpsc::unbounded_channel();
-        let scripted = Scripted { streams, questions };
+        let (away, refused) = (Arc::default(), Arc::default());
+        let refusals = watch::Sender::new(0);
+        let scripted = Scripted {
+            streams,
+            questions,
+            away: Arc::clone(&away),
+            refused: Arc::clone(&refused),
+            refusals: refusals.clone(),
+        };
         let server = server
             .add_service(RevocationServiceServer::new(scripted.clone()))
             .add_service(TokenServiceServer::new(scripted))
             .serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(server);
-        Self { streams: opened, questions: asked, address }
+        Self { streams: opened, questions: asked, address, away, refused, refusals }
     }
 
     pub(crate) async fn stream(&mut self) -> Stream {

@@ -1,6 +1,7 @@
 //! Servers that are not there, names that can't be resolved, and what is told of it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::script::gone;
 use super::*;
@@ -11,6 +12,14 @@ use crate::remote::book::{Book, Entry};
 fn named(book: &Arc<Book>, clock: &Clock) -> Gatekey {
     let builder = Gatekey::builder(["http://gatekey:1"]).bearer("a.jwt");
     builder.clock(clock.clone()).names(Names::Book(Arc::clone(book))).connect().expect("good settings")
+}
+
+/// Until the server has refused so many calls more.
+async fn refused(script: &Script, more: usize) {
+    let mut refusals = script.refusals.subscribe();
+    let before = *refusals.borrow_and_update();
+    let refused = refusals.wait_for(|refusals| *refusals >= before + more);
+    timeout(ROOMY, refused).await.expect("in time").expect("the server runs");
 }
 
 async fn cannot_tell(gatekey: &Gatekey) {
@@ -97,14 +106,10 @@ async fn who_leaves_between_two_streams_gives_its_lease_up_as_well() {
     let mut stream = script.stream().await;
     stream.lease().await;
     timeout(ROOMY, gatekey.leased()).await.expect("in time");
-    // The name is looked up before the next stream, and nobody says anything.
-    book.write("gatekey", Entry::Hangs);
-    clock.advance(Duration::from_secs(31));
+    // Before the next stream, there is no server any more.
+    script.away.store(true, Ordering::SeqCst);
     drop(stream);
-    timeout(ROOMY, book.looks.subscribe().wait_for(|looks| *looks > 1))
-        .await
-        .expect("in time")
-        .expect("there");
+    refused(&script, 1).await;
     assert!(gatekey.health().is_leased(), "no other stream has ended it");
     gatekey.shutdown().await;
     assert!(!gatekey.health().is_leased());
@@ -154,4 +159,99 @@ async fn who_is_asked_to_go_elsewhere_releases_its_lease_and_goes() {
     timeout(ROOMY, gatekey.leased()).await.expect("in time");
     assert!(gatekey.verify(&value, Rule::Batch).await.expect("good").is_from_cache());
     assert_eq!(gatekey.health().trouble, None, "that was none");
+}
+
+/// A proxy takes the connection when there is no server behind it.
+#[tokio::test]
+async fn a_connection_that_leads_to_no_server_costs_no_lease() {
+    let (mut script, stream, gatekey) = leased().await;
+    let value = value();
+    checked(&mut script, &gatekey, &value, Verdict::Active).await.expect("good");
+    script.away.store(true, Ordering::SeqCst);
+    drop(stream);
+    refused(&script, 3).await;
+    assert!(gatekey.verify(&value, Rule::Batch).await.expect("under the lease").is_from_cache());
+    script.away.store(false, Ordering::SeqCst);
+    let mut stream = script.stream().await;
+    stream.hello().await;
+    assert!(!gatekey.health().is_leased(), "that stream has no lease yet");
+}
+
+#[tokio::test]
+async fn a_new_jwt_that_nobody_takes_yet_ends_nothing() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let jwt = folder.path().join("jwt");
+    std::fs::write(&jwt, "first").expect("written");
+    let mut script = Script::start().await;
+    let builder = Gatekey::builder([format!("http://{}", script.address)]).bearer_file(&jwt);
+    let clock = Clock::default();
+    let gatekey = builder.clock(clock.clone()).connect().expect("good settings");
+    let mut stream = script.stream().await;
+    stream.hello().await;
+    stream.reset(1, 0);
+    *script.refused.lock().expect("nobody panics") = Some("Bearer second".to_owned());
+    std::fs::write(&jwt, "second").expect("written");
+    clock.advance(Duration::from_secs(2));
+    refused(&script, 2).await;
+    // The first stream goes on meanwhile, and so does what proved the service on it.
+    let id = stream.renew(1).await;
+    stream.grant(id);
+    timeout(ROOMY, gatekey.leased()).await.expect("in time");
+    let value = value();
+    checked(&mut script, &gatekey, &value, Verdict::Active).await.expect("good");
+    revoke(&stream, 1, &value);
+    acks(&mut stream, 1).await;
+    let trouble = gatekey.health().trouble.unwrap_or_default();
+    assert!(trouble.is_empty() || trouble.contains("not yet"), "{trouble}");
+    *script.refused.lock().expect("nobody panics") = None;
+    // With the next Renew of a lease of two minutes.
+    gatekey.shared().renew();
+    drop(stream);
+    let mut again = script.stream().await;
+    assert_eq!(again.authorization.as_deref(), Some("Bearer second"));
+    assert_eq!(again.hello().await.position, at(1));
+}
+
+/// Elsewhere, a delete would wait for the lease that it had here.
+#[tokio::test]
+async fn a_new_jwt_is_shown_to_the_same_server() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let jwt = folder.path().join("jwt");
+    std::fs::write(&jwt, "first").expect("written");
+    let mut scripts = [Script::start().await, Script::start().await, Script::start().await];
+    let (book, clock) = (Arc::new(Book::default()), Clock::default());
+    for (name, script) in ["one", "two", "three"].into_iter().zip(&scripts) {
+        book.write(name, Entry::At(script.address));
+    }
+    let names = ["more", "one", "two", "three"].map(|name| format!("http://{name}:1"));
+    let builder = Gatekey::builder(names).bearer_file(&jwt).clock(clock.clone());
+    let _gatekey = builder.names(Names::Book(Arc::clone(&book))).connect().expect("good settings");
+    let [one, two, three] = &mut scripts;
+    let (mut stream, here) = tokio::select! {
+        stream = one.stream() => (stream, one),
+        stream = two.stream() => (stream, two),
+        stream = three.stream() => (stream, three),
+    };
+    stream.hello().await;
+    // From now on it has another place among them.
+    book.write("more", Entry::At(gone()));
+    std::fs::write(&jwt, "second").expect("written");
+    clock.advance(Duration::from_secs(31));
+    let mut again = here.stream().await;
+    assert_eq!(again.authorization.as_deref(), Some("Bearer second"));
+    assert_eq!(again.hello().await.stream, 2);
+}
+
+#[tokio::test]
+async fn a_name_that_hangs_keeps_no_other_from_being_used() {
+    let mut script = Script::start().await;
+    let book = Arc::new(Book::default());
+    book.write("away", Entry::Hangs);
+    book.write("here", Entry::At(script.address));
+    let builder = Gatekey::builder(["http://away:1", "http://here:1"]).bearer("a.jwt");
+    let gatekey = builder.names(Names::Book(Arc::clone(&book))).connect().expect("good settings");
+    checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
+    let mut stream = script.stream().await;
+    stream.lease().await;
+    timeout(ROOMY, gatekey.leased()).await.expect("in time");
 }

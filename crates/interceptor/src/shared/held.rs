@@ -2,6 +2,7 @@
 //! the service's own code, which may take its time, ask for the health, or panic.
 
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{MutexGuard, PoisonError};
 
 use super::{Shared, State};
@@ -41,13 +42,17 @@ impl DerefMut for Held<'_> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         let Some(mut state) = self.state.take() else { return };
-        let events = std::mem::take(&mut state.events);
-        drop(state);
-        // A second panic would end the process.
-        if !std::thread::panicking() {
-            for event in events {
-                self.shared.tell(event);
-            }
+        // One at a time, so that what came first is told first. A second panic would end the process: the next tells it.
+        if state.telling || state.events.is_empty() || std::thread::panicking() {
+            return;
         }
+        state.telling = true;
+        while let Some(event) = state.events.pop_front() {
+            drop(state);
+            // This may be the thread that keeps the lease: it does not end with whoever listens.
+            catch_unwind(AssertUnwindSafe(|| self.shared.tell(event))).ok();
+            state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        }
+        state.telling = false;
     }
 }

@@ -15,7 +15,7 @@ impl Shared {
         let mut state = self.lock();
         let what: Arc<str> = what.into();
         if state.told.is_new(now, &what) {
-            state.events.push(Event::Trouble { what: Arc::clone(&what) });
+            state.events.push_back(Event::Trouble { what: Arc::clone(&what) });
         }
         state.trouble = Some(what);
     }

@@ -8,7 +8,7 @@ use gatekey_model::{PresentedToken, TokenType};
 
 use crate::clock::before_next_wall;
 use crate::listening::Listening;
-use crate::{FakeGatekey, Rule};
+use crate::{Ended, Event, FakeGatekey, Rule};
 
 /// The holder gave its lease up and said Hello, so that the delete did not wait for it. What it missed and a new lease come
 /// while a check is between its look into the cache and its end.
@@ -51,4 +51,67 @@ async fn who_listens_may_ask_how_it_stands() {
     });
     over.recv_timeout(Duration::from_mins(1)).expect("in time");
     assert_eq!(asked.load(Ordering::SeqCst), 3);
+}
+
+/// Somebody who listens and panics may do so on the thread that keeps the lease.
+#[tokio::test]
+async fn who_listens_may_panic() {
+    let fake = FakeGatekey::start();
+    let listening = Listening(|| panic!("what listens is broken"));
+    tracing::subscriber::with_default(listening, || {
+        fake.outage(true);
+        fake.outage(false);
+    });
+    assert!(fake.gatekey().health().is_leased());
+}
+
+#[tokio::test]
+async fn what_comes_first_is_told_first() {
+    let fake = FakeGatekey::start();
+    let (gatekey, again) = (fake.gatekey(), fake.gatekey());
+    let mut events = gatekey.events();
+    // What happens while the first is told comes after it.
+    let listening = Listening(move || again.shared().trouble("the second"));
+    tracing::subscriber::with_default(listening, || gatekey.shared().trouble("the first"));
+    let mut told = Vec::new();
+    while let Ok(Event::Trouble { what }) = events.try_recv() {
+        told.push(what.to_string());
+    }
+    assert_eq!(told, ["the first", "the second"]);
+}
+
+#[tokio::test]
+async fn an_outage_ends_what_goes_on_and_costs_no_memory() {
+    let fake = FakeGatekey::start();
+    let gatekey = fake.gatekey();
+    let value = fake.token(TokenType::Batch).mint();
+    let before = gatekey.verify(&value, Rule::Batch).await.expect("good");
+    let guard = tokio::spawn(before.revoked());
+    while gatekey.health().guarded_tokens == 0 {
+        tokio::task::yield_now().await;
+    }
+    fake.outage(true);
+    fake.advance(Duration::from_mins(2));
+    assert_eq!(guard.await.expect("no panic"), Ended::Unavailable);
+    fake.outage(false);
+    let after = gatekey.verify(&value, Rule::Batch).await.expect("good");
+    assert!(after.is_from_cache() && after.ended().is_none());
+    assert_eq!(before.ended(), Some(Ended::Unavailable), "it does not begin again");
+    fake.revoke(&value);
+    assert_eq!(after.ended(), Some(Ended::Revoked));
+}
+
+#[tokio::test]
+async fn a_fake_begins_anew_and_takes_its_leave_as_the_real_one_does() {
+    let fake = FakeGatekey::start();
+    let gatekey = fake.gatekey();
+    let value = fake.token(TokenType::Batch).mint();
+    gatekey.verify(&value, Rule::Batch).await.expect("good");
+    gatekey.reset();
+    tokio::time::timeout(Duration::from_mins(1), gatekey.leased()).await.expect("in time");
+    assert!(!gatekey.verify(&value, Rule::Batch).await.expect("good").is_from_cache());
+    assert!(gatekey.verify(&value, Rule::Batch).await.expect("good").is_from_cache());
+    gatekey.shutdown().await;
+    assert!(!gatekey.health().is_leased());
+    assert!(!gatekey.verify(&value, Rule::Batch).await.expect("by a server").is_from_cache());
 }
