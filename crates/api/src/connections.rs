@@ -25,6 +25,8 @@ use carrier::Carrier;
 pub(crate) use incoming::Incoming;
 pub(crate) use peer::Peer;
 
+/// With HTTP/2, how many calls may be under way on one connection.
+pub(crate) const MAX_STREAMS_PER_CONNECTION: u32 = 100;
 /// With HTTP/2, how often the other side is asked whether it is still there, and how long it may take to answer.
 pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);

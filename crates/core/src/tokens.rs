@@ -210,7 +210,23 @@ impl Tokens {
         Ok(Verification { verdict, token, revision: Some(answer.revision), cacheable: answer.cacheable })
     }
 
-    /// Writes a refusal to the audit log. The caller gets the refusal even if that fails.
+    /// Writes to the audit log that a surface refused a call before it came here, for this reason of the error table in lower
+    /// case. The caller gets the refusal even if that fails.
+    pub async fn record_refusal(
+        &self,
+        call: &Call,
+        action: Action,
+        token_id: Option<i64>,
+        reason: &'static str,
+    ) {
+        let act = call.act(self.clock.now());
+        let entry = AuditEntry { act, action, token_id, outcome: Outcome::Refused(reason) };
+        if let Err(cause) = self.store.record_refusal(&entry).await {
+            error!(?entry, ?cause, "a refusal could not be written to the audit log");
+        }
+    }
+
+    /// Writes it to the audit log if it is a refusal.
     async fn audited<T>(
         &self,
         call: &Call,
@@ -221,11 +237,7 @@ impl Tokens {
         if let Err(refused) = &outcome
             && let Some(reason) = refused.refusal()
         {
-            let act = call.act(self.clock.now());
-            let entry = AuditEntry { act, action, token_id, outcome: Outcome::Refused(reason) };
-            if let Err(cause) = self.store.record_refusal(&entry).await {
-                error!(?entry, ?cause, "a refusal could not be written to the audit log");
-            }
+            self.record_refusal(call, action, token_id, reason).await;
         }
         outcome
     }

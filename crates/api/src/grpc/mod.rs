@@ -34,7 +34,7 @@ use deadline::Deadline;
 use door::{Door, DoorLayer};
 
 use crate::call_id::{CallId, KnownPaths};
-use crate::connections::{Incoming, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
+use crate::connections::{Incoming, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_STREAMS_PER_CONNECTION};
 use crate::tls::{Protocol, Tls};
 use crate::traces::Calls;
 use crate::{ApiError, Authenticator, Gateways, Readiness};
@@ -48,7 +48,6 @@ const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 const MAX_QUESTION_BYTES: usize = 256 * 1024;
 /// Room for a JWT with many claims.
 const MAX_HEADER_BYTES: u32 = 8 * 1024;
-const MAX_STREAMS_PER_CONNECTION: u32 = 100;
 const MAX_CONNECTIONS: usize = 10_240;
 
 /// What the gRPC port needs.

@@ -10,6 +10,9 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::ApiError;
 
+/// What the audit log calls the refusal.
+pub(crate) const REFUSAL: &str = "cross_site";
+
 /// Which origins may change something, beside the page's own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CrossSite(Arc<[HeaderValue]>);
@@ -50,6 +53,11 @@ fn is_own(origin: &HeaderValue, uri: &Uri, headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
     use http::HeaderName;
+
+    #[test]
+    fn the_audit_log_has_the_reason_of_the_error_table() {
+        assert_eq!(REFUSAL, ApiError::new(ErrorReason::CrossSite).reason_name().to_lowercase());
+    }
 
     #[test]
     fn pages_of_other_sites_are_refused() {

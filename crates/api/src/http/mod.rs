@@ -1,7 +1,7 @@
 //! The HTTP port: the probes, the REST API, the page for people, and what gateways ask.
 
 mod base_path;
-mod cross_site;
+pub(crate) mod cross_site;
 mod door;
 mod error;
 mod health_port;

@@ -17,13 +17,16 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
-use crate::connections::{Incoming, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
+use crate::connections::{Incoming, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_STREAMS_PER_CONNECTION};
 use crate::error::Chain;
 
 /// A connection of HTTP/1.1 is closed if no whole head of a request has come for so long. Longer than what stands in front keeps
 /// its own (nginx 1 minute, Caddy 2, load balancers up to 10), so that it is they who close, and none of their requests meets a
 /// connection that is being closed.
 const HEAD_WITHIN: Duration = Duration::from_secs(650);
+/// The longest head of a request over HTTP/1.1, and the longest list of headers over HTTP/2; beyond it the answer is 431. A
+/// gateway's question has all headers of its client: Envoy takes 60 KiB of them unless it is told otherwise.
+const MAX_HEAD_BYTES: u32 = 64 * 1024;
 
 /// Serves the routes until `stop` resolves and what runs then is finished. If it is dropped, no more is taken, and connections
 /// are closed as they finish what they are at.
@@ -63,10 +66,17 @@ pub(super) async fn serve_apart(listener: TcpListener, at_once: usize, mut route
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        // It bounds no body: that is read piece by piece.
+        .max_buf_size(MAX_HEAD_BYTES as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEAD_BYTES)
+        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
         .keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT);
     builder
@@ -74,7 +84,10 @@ fn builder() -> Builder<TokioExecutor> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Bytes;
     use axum::routing::get;
+    use http::StatusCode;
+    use hyper::client::conn::http2;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::sync::oneshot;
@@ -104,7 +117,9 @@ mod tests {
                 sleep(HEAD_WITHIN * 2).await;
                 "answer"
             };
-            let router = Router::new().route("/soon", get(|| async { "answer" })).route("/late", get(late));
+            let whole = |body: Bytes| async move { format!("{} bytes, and an answer", body.len()) };
+            let router = Router::new().route("/soon", get(|| async { "answer" }).post(whole));
+            let router = router.route("/late", get(late));
             let (end, ended) = oneshot::channel();
             let stop = async move { ended.await.unwrap_or(()) };
             let served = tokio::spawn(serve(Incoming::plain(listener, 4), router, stop));
@@ -179,6 +194,63 @@ mod tests {
         scene.client.read_exact(&mut head).await.expect("it reads");
         assert_eq!(head[3], 4);
         assert_about(scene.closed_after().await, KEEPALIVE_INTERVAL + KEEPALIVE_TIMEOUT);
+    }
+
+    /// A request whose head has so many bytes.
+    fn head_of(bytes: usize) -> String {
+        let head = "GET /soon HTTP/1.1\r\nhost: localhost\r\nx-client: ";
+        let end = "\r\n\r\n";
+        format!("{head}{}{end}", "x".repeat(bytes - head.len() - end.len()))
+    }
+
+    #[tokio::test]
+    async fn a_head_of_http_1_may_have_what_a_gateway_takes_and_not_much_more() {
+        let mut scene = Scene::new().await;
+        scene.say(&head_of(60 * 1024)).await;
+        scene.answer().await;
+        // It may be closed before all of it is written.
+        scene.client.write_all(head_of(80 * 1024).as_bytes()).await.ok();
+        let mut answer = Vec::new();
+        scene.client.read_to_end(&mut answer).await.ok();
+        assert!(answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
+    }
+
+    #[tokio::test]
+    async fn a_list_of_headers_of_http_2_has_the_same_limit() {
+        let scene = Scene::new().await;
+        let (mut sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(scene.client)).await.expect("it connects");
+        tokio::spawn(connection);
+        for (bytes, expected) in
+            [(60 * 1024, StatusCode::OK), (80 * 1024, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)]
+        {
+            let request = Request::get("http://localhost/soon").header("x-client", "x".repeat(bytes));
+            let request = request.body(Body::empty()).expect("a request");
+            assert_eq!(sender.send_request(request).await.expect("an answer").status(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_of_http_2_is_told_how_much_it_may_do_at_once() {
+        let mut scene = Scene::new().await;
+        scene.say(HTTP_2).await;
+        let mut head = [0; 9];
+        scene.client.read_exact(&mut head).await.expect("it reads");
+        let mut settings = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+        scene.client.read_exact(&mut settings).await.expect("it reads");
+        // SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 section 6.5.2).
+        assert!(settings.chunks(6).any(|setting| setting == [0, 3, 0, 0, 0, 100]), "{settings:?}");
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_longer_than_a_head() {
+        let mut scene = Scene::new().await;
+        let length = 2 * MAX_HEAD_BYTES as usize;
+        scene
+            .say(&format!("POST /soon HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n"))
+            .await;
+        scene.say(&"x".repeat(length)).await;
+        scene.answer().await;
     }
 
     #[tokio::test]

@@ -2,15 +2,15 @@
 
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use gatekey_core::{ListTokens, PAGE_MAX};
+use gatekey_core::{Action, Call, ListTokens, PAGE_MAX};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 
 use super::messages::{CreateHeaders, CreatedToken, Failure, NewToken, TokenList};
-use super::{Context, IDEMPOTENCY_KEY, body, private};
+use super::{Context, IDEMPOTENCY_KEY, Rest, body, private};
 use crate::ApiError;
 use crate::convert::json;
-use crate::http::JsonError;
+use crate::http::{JsonError, cross_site};
 
 /// Creates a token.
 #[utoipa::path(
@@ -36,12 +36,27 @@ use crate::http::JsonError;
 pub(super) async fn create(State(rest): Context, request: Request) -> Result<Response, JsonError> {
     let (Parts { uri, headers, extensions, .. }, received) = request.into_parts();
     let call = rest.doorkeeper.call(&headers, &extensions).await?;
-    rest.cross_site.check(&uri, &headers)?;
+    check_site(&rest, &call, (Action::Create, None), &uri, &headers).await?;
     body::check_type(&headers)?;
     let object = body::object(received).await?;
     let request = json::create_request(&object, idempotency_key(&headers));
     let created = rest.tokens.create(&call, request).await.map_err(ApiError::from)?;
     Ok(private(StatusCode::CREATED, &json::created(&created)))
+}
+
+/// Whether a call may come from where it comes from. Its caller is known, so a refusal is audited.
+async fn check_site(
+    rest: &Rest,
+    call: &Call,
+    (action, token_id): (Action, Option<i64>),
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
+    let checked = rest.cross_site.check(uri, headers);
+    if checked.is_err() {
+        rest.tokens.record_refusal(call, action, token_id, cross_site::REFUSAL).await;
+    }
+    checked
 }
 
 /// What is not one text is no UUID either, and refused as such.
@@ -102,9 +117,10 @@ pub(super) async fn delete(
     request: Request,
 ) -> Result<Response, JsonError> {
     let call = rest.doorkeeper.call(request.headers(), request.extensions()).await?;
-    rest.cross_site.check(request.uri(), request.headers())?;
     // A path that is not UTF-8 has no id.
-    let request = json::delete_request(id.as_ref().map_or("", |Path(id)| id));
-    rest.tokens.delete(&call, request).await.map_err(ApiError::from)?;
+    let delete = json::delete_request(id.as_ref().map_or("", |Path(id)| id));
+    let token_id = delete.as_ref().ok().map(|delete| delete.id.get());
+    check_site(&rest, &call, (Action::Delete, token_id), request.uri(), request.headers()).await?;
+    rest.tokens.delete(&call, delete).await.map_err(ApiError::from)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
