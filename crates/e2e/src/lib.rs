@@ -28,9 +28,9 @@ pub use dev_token::dev_token;
 pub use faults::{Faults, Findings};
 pub use fleet::{
     Disturb, Everywhere, Fleet, FleetStart, Holding, Load, Record, Replica, Replicated, Served, StoreLink,
-    Tally, Token, Traffic,
+    Streams, Tally, Token, Traffic,
 };
-pub use holder::{Checked, HolderProcess, HolderStart, Outcome, TestHolder};
+pub use holder::{Checked, HolderProcess, HolderStart, OpenStream, Outcome, TestHolder};
 pub use issuer::TestIssuer;
 pub use otlp::{Exported, OtlpSink, hex, tree};
 pub use pooler::{PgBouncer, Way};

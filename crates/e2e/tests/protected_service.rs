@@ -3,16 +3,16 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gatekey_e2e::{FleetStart, HolderStart, Outcome, ROOMY, Server, Start, TestHolder, dev_token, reason};
+use gatekey_e2e::{
+    FleetStart, HolderStart, OpenStream, Outcome, ROOMY, Server, Start, TestHolder, dev_token, reason,
+};
+use gatekey_examples::v1::DescribeRequest;
 use gatekey_examples::v1::batch_service_client::BatchServiceClient;
 use gatekey_examples::v1::realtime_service_client::RealtimeServiceClient;
-use gatekey_examples::v1::{DescribeRequest, TranscribeRequest, TranscribeResponse};
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tonic::transport::Channel;
-use tonic::{Code, Request, Streaming};
+use tonic::{Code, Request};
 
 fn start(folder: &TempDir) -> Start {
     Start::in_folder(folder.path()).args(["--lease", "2"])
@@ -29,20 +29,6 @@ fn with<T>(value: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", format!("Bearer {value}").parse().expect("ASCII"));
     request
-}
-
-/// A stream of audio that is open and was answered once.
-async fn open(
-    channel: Channel,
-    value: &str,
-) -> (mpsc::Sender<TranscribeRequest>, Streaming<TranscribeResponse>) {
-    let (audio, mut sent) = mpsc::channel(1);
-    let sent = futures_util::stream::poll_fn(move |context| sent.poll_recv(context));
-    let heard = RealtimeServiceClient::new(channel).transcribe(with(value, sent)).await.expect("a stream");
-    let mut heard = heard.into_inner();
-    audio.send(TranscribeRequest { audio: vec![0; 320] }).await.expect("it listens");
-    heard.message().await.expect("no error").expect("an answer");
-    (audio, heard)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,14 +132,13 @@ async fn open_streams_end_on_revocation_and_on_expiry() {
     let service = service(&folder, &server).await;
     let (token, value) = client.create_realtime("revoked").await;
     let (_, other) = client.create_realtime("kept").await;
-    let (_audio, mut heard) = open(service.channel(), &value).await;
-    let (audio, mut kept) = open(service.channel(), &other).await;
+    let mut revoked = OpenStream::open(service.channel(), &value).await.expect("good");
+    let mut kept = OpenStream::open(service.channel(), &other).await.expect("good");
     let receipt = client.delete(token.id).await.expect("deleted");
     assert_eq!(receipt.leases_waited_out, 0);
-    let ended = timeout(ROOMY, heard.message()).await.expect("in time").expect_err("it is ended");
+    let ended = revoked.ended().await;
     assert_eq!((ended.code(), reason(&ended).as_str()), (Code::Unauthenticated, "gatekey/API_TOKEN_INVALID"));
-    audio.send(TranscribeRequest { audio: vec![0; 320] }).await.expect("it listens");
-    kept.message().await.expect("no error").expect("the other goes on");
+    kept.goes_on().await;
 
     let (token, value) = client.create_realtime("short").await;
     let url = format!("sqlite://{}", folder.path().join("gatekey.db").display());
@@ -167,7 +152,6 @@ async fn open_streams_end_on_revocation_and_on_expiry() {
         .execute(&mut store)
         .await
         .expect("it is the test's own store");
-    let (_audio, mut heard) = open(service.channel(), &value).await;
-    let ended = timeout(ROOMY, heard.message()).await.expect("in time").expect_err("it is ended");
-    assert_eq!(ended.code(), Code::Unauthenticated);
+    let mut short = OpenStream::open(service.channel(), &value).await.expect("good");
+    assert_eq!(short.ended().await.code(), Code::Unauthenticated);
 }

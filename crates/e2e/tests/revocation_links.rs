@@ -26,6 +26,25 @@ async fn a_holder_loses_its_replicas() {
     fleet.judge().await;
 }
 
+/// It can't be told then that a token is gone: its streams end once it is back. Those of all others end without that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_with_open_streams_loses_its_replicas() {
+    let fleet = FleetStart::default().start().await;
+    let load = Load::start(&fleet, WORKERS, 7);
+    for (number, link) in BROKEN.into_iter().enumerate() {
+        let replica = number % fleet.replicas.len();
+        let mut streams = fleet.open_streams(replica).await;
+        fleet.holders[number].set_links(link);
+        let receipt = fleet.delete_for_sure(replica, &streams.token).await;
+        assert!(receipt.leases_waited_out >= 1, "{link:?}: {receipt:?}");
+        streams.have_ended(|holder| holder != number).await;
+        fleet.holders[number].set_links(Link::WHOLE);
+        streams.have_ended(|holder| holder == number).await;
+    }
+    load.stop().await;
+    fleet.judge().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_loses_its_holders() {
     let fleet = FleetStart::default().start().await;

@@ -14,6 +14,11 @@ pub use grpc::serve_grpc;
 pub use http::{http_router, serve_http};
 pub use process::{Settings, Stop, run};
 
+/// The Rust code in the interceptor's guide compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/interceptor.md")]
+pub struct Guide;
+
 /// Package `transcribe.v1`, generated from `proto/transcribe/v1`.
 #[allow(clippy::all, clippy::pedantic, reason = "generated")]
 pub mod v1 {

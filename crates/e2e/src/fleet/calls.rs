@@ -18,7 +18,7 @@ use crate::{Checked, Outcome, ROOMY, boottime, reason};
 pub struct Token {
     /// Its id.
     pub id: i64,
-    value: String,
+    pub(super) value: String,
 }
 
 /// What became of the checks of one token by everybody.
@@ -43,14 +43,19 @@ struct Deleting<'a> {
 struct Pending(Arc<Fleet>);
 
 impl Fleet {
-    /// Creates a token; nothing if the replica does not answer.
+    /// Creates a batch token; nothing if the replica does not answer.
     ///
     /// # Panics
     /// If the replica answers with an internal error.
     pub async fn create(&self, replica: usize) -> Option<Token> {
+        self.create_of(replica, TokenType::Batch).await
+    }
+
+    /// Creates a token of this type; nothing if the replica does not answer.
+    pub(super) async fn create_of(&self, replica: usize, kind: TokenType) -> Option<Token> {
         let request = CreateTokenRequest {
             name: "of a fleet".to_owned(),
-            r#type: TokenType::Batch.into(),
+            r#type: kind.into(),
             years_valid: 1,
             request_id: String::new(),
         };

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::BoxFuture;
+use tonic::transport::Channel;
 
 use crate::{Checked, FaultProxy, HolderProcess, HolderStart, Link, TestHolder, Upstream};
 
@@ -49,6 +50,15 @@ impl Holding {
                 let checked = process.check(value);
                 Box::pin(async move { Some(checked.await) })
             }
+        }
+    }
+
+    /// To its service.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        match self.running() {
+            Running::Here(holder) => holder.channel(),
+            Running::There(process) => process.channel(),
         }
     }
 

@@ -10,6 +10,7 @@ mod recovery;
 mod replica;
 mod store;
 mod store_link;
+mod streams;
 mod traffic;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use record::{Record, Tally};
 pub use replica::Replica;
 pub use store::Disturb;
 pub use store_link::StoreLink;
+pub use streams::Streams;
 pub use traffic::{Served, Traffic};
 
 use crate::{Client, Cluster, Database, FaultProxy, PgBouncer, Upstream, Way, dev_token};

@@ -3,6 +3,7 @@
 
 mod call;
 mod process;
+mod stream;
 
 use std::net::SocketAddr;
 
@@ -12,6 +13,7 @@ use tokio::task::AbortHandle;
 use tonic::transport::Channel;
 
 pub use process::HolderProcess;
+pub use stream::OpenStream;
 
 use call::Service;
 

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use tonic::transport::Channel;
+
 use super::call::Service;
 use super::{Checked, HolderStart};
 use crate::server::{new_log, send_signal};
@@ -55,6 +57,12 @@ impl HolderProcess {
     pub fn check(&self, value: &str) -> impl Future<Output = Checked> + Send + 'static + use<> {
         let (service, value) = (self.service.clone(), value.to_owned());
         async move { service.check(value).await }
+    }
+
+    /// To the service.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.service.channel.clone()
     }
 
     /// Sends a signal by name, as in `STOP`.
