@@ -100,6 +100,10 @@ async fn what_is_wrong_with_a_postgres() {
     must_say(&said, "fail", "rights", "the role poor lacks UPDATE on head");
     database.execute("GRANT UPDATE ON head TO poor").await;
     must_say(&settings(&as_poor("right")), "ok", "rights", "no superuser");
+    database.execute("ALTER ROLE poor CONNECTION LIMIT 9").await;
+    let said = doctor(&["--dev", "--database-url", &as_poor("right"), "--database-connections", "4"]);
+    must_say(&said, "warn", "connections", "one server takes up to 10: raise");
+    database.execute("ALTER ROLE poor CONNECTION LIMIT -1").await;
 
     // By functions that are found before the system's own.
     database.execute("CREATE SCHEMA odd").await;
@@ -162,7 +166,21 @@ async fn sqlite_beside_a_server_and_without() {
     must_say(&said, "ok", "disk", "MiB are free");
     must_say(&said, "ok", "files", "its owner's alone");
     server.terminate();
-    must_say(&doctor(&settings), "ok", "lock", "no server has");
+    let said = doctor(&settings);
+    must_say(&said, "ok", "lock", "no server has");
+    must_say(&said, "ok", "store", "can be written to");
+    // Nobody can write to a folder as to a file.
+    for (name, text) in [("gatekey.db-wal", "cannot write to"), ("gatekey.db.lock", "cannot lock")] {
+        let odd = data.join(name);
+        if odd.exists() {
+            std::fs::remove_file(&odd).expect("it is ours");
+        }
+        std::fs::create_dir(&odd).expect("made");
+        must_say(&doctor(&settings), "fail", "store", text);
+        let refused = Start::in_folder(&data).refused();
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(text), "{refused:?}");
+        std::fs::remove_dir(&odd).expect("it is ours");
+    }
     let _again = Start::in_folder(&data).start();
 
     let key = data.join("dev-signing-key.pk8");

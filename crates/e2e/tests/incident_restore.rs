@@ -2,11 +2,12 @@
 //! remember of tokens that the backup does not know is forgotten.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use gatekey_e2e::{
     Checked, Cluster, Database, FaultProxy, HolderStart, Link, Outcome, ROOMY, Running, Said, Server, Start,
-    TestHolder, command, dev_token,
+    TestHolder, command, dev_token, gatekey,
 };
 use gatekey_proto::v1::Verdict;
 use tempfile::TempDir;
@@ -72,15 +73,17 @@ async fn deleted_tokens_stay_deleted(
     let lines = export.lines();
     assert_eq!((lines.len(), lines[3]["kind"].as_str(), lines[3]["seq"].as_i64()), (4, Some("end"), Some(3)));
     assert!(lines[..3].iter().all(|line| line["time"].is_string() && line["digest"].as_str().is_some()));
+    let after = |export: &Said| export.lines().last().and_then(|line| line["after"].as_i64());
+    assert_eq!(after(&export), Some(0));
     let some = run(store, &["revocations", "export", "--after", "2"], "").well();
-    assert_eq!(some.lines()[0], lines[2]);
+    assert_eq!((&some.lines()[0], after(&some)), (&lines[2], Some(2)));
     let newest = run(store, &["revocations", "export", "--after", "3"], "").well();
     assert_eq!(newest.lines().len(), 1);
     let beyond = run(store, &["revocations", "export", "--after", "4"], "");
     assert!(beyond.code == Some(1) && beyond.out.is_empty(), "{beyond:?}");
     assert!(beyond.err.contains("make a full export"), "{beyond:?}");
     let none = run(store, &["revocations", "export", "--since", "2099-01-01T00:00:00Z"], "").well();
-    assert_eq!(none.lines().len(), 1);
+    assert_eq!((none.lines().len(), after(&none)), (1, Some(3)), "it left all of them out");
 
     let address = server.grpc.to_string();
     drop(client);
@@ -95,6 +98,7 @@ async fn deleted_tokens_stay_deleted(
     assert!(refused.err.contains("it was cut off"), "{refused:?}");
     let replayed = run(store, &["revocations", "replay", "-"], &export.out).well();
     assert!(replayed.out.contains("1 revoked, 1 already, 1 unknown"), "{replayed:?}");
+    assert!(replayed.out.contains("the exports have of the log: 1 to 3\n"), "{replayed:?}");
 
     let server = start.args(["--grpc-addr", &address]).start();
     let client = server.client(folder, &["developer", "verifier"], "acme");
@@ -140,14 +144,19 @@ async fn sqlite_from_a_backup_of_the_running_server() {
     let data = folder.path().join("data");
     let copy = folder.path().join("copy.db");
     let store = ["--data-dir", data.to_str().expect("text")];
+    let streamed = std::cell::OnceCell::new();
     let backup = async || {
         let copy = copy.to_str().expect("text");
         let said = run(&store, &["backup", copy], "").well();
         assert!(said.out.contains("checked; it has all revocations up to 1@"), "{said:?}");
         assert!(run(&store, &["backup", copy], "").err.contains("exists already"));
+        let output = Command::new(gatekey()).args(["backup", "-"]).args(store).output().expect("it runs");
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert!(output.status.success() && said.contains("all revocations up to 1@"), "{said}");
+        streamed.set(output.stdout).expect("once");
     };
     let restore = async || {
-        std::fs::copy(&copy, data.join("gatekey.db")).expect("copied");
+        std::fs::write(data.join("gatekey.db"), streamed.get().expect("made")).expect("written");
     };
     let start = Start::in_folder(&data).args(LEASE);
     deleted_tokens_stay_deleted(&data, &store, start, backup, restore).await;
@@ -157,13 +166,20 @@ async fn sqlite_from_a_backup_of_the_running_server() {
     assert_eq!(mode & 0o777, 0o600);
     let left = std::fs::read_dir(folder.path()).expect("the folder").count();
     assert_eq!(left, 2, "the data and the copy, and no drafts");
+    assert!(!has_drafts(&data));
+}
+
+fn has_drafts(folder: &Path) -> bool {
+    let mut names =
+        std::fs::read_dir(folder).expect("the folder").map(|file| file.expect("a file").file_name());
+    names.any(|name| name.to_string_lossy().contains("partial"))
 }
 
 /// Restored twice, and from the same backup: a count would come to the same epoch both times.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_restore_is_an_epoch_of_its_own() {
     let folder = TempDir::new().expect("a folder");
-    let mut server = Start::in_folder(folder.path()).start();
+    let mut server = Start::in_folder(folder.path()).args(LEASE).start();
     server.terminate();
     let file = folder.path().join("gatekey.db");
     let copy = std::fs::read(&file).expect("the file");

@@ -117,11 +117,15 @@ async fn the_pool_and_an_outage_are_seen() {
         .args(["--dev", "--database-url", &database.url, "--lease", "2", "--metrics-addr", "127.0.0.1:0"])
         .start();
     // Connections are made when they are needed first.
-    server.client(folder.path(), &["developer"], "acme").create_batch("first").await;
+    let client = server.client(folder.path(), &["developer", "verifier"], "acme");
+    let (_, value) = client.create_batch("first").await;
+    client.verdict(&value).await;
     let figures = scrape(&server).await;
-    let connections =
-        ["idle", "used"].map(|state| figures[&format!("gatekey_store_connections{{state=\"{state}\"}}")]);
-    assert!(connections.iter().sum::<f64>() >= 1.0, "{connections:?}");
+    for pool in ["verify", "other"] {
+        let connections = ["idle", "used"]
+            .map(|state| figures[&format!("gatekey_store_connections{{pool=\"{pool}\",state=\"{state}\"}}")]);
+        assert!(connections.iter().sum::<f64>() >= 1.0, "{pool}: {connections:?}");
+    }
     assert!((figures["gatekey_ready"] - 1.0).abs() < f64::EPSILON);
     let synchronous = async {
         loop {

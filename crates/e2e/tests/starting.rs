@@ -17,6 +17,23 @@ fn on(folder: &TempDir, url: &str) -> Start {
     Start::in_folder(folder.path()).args(["--dev", "--database-url", url])
 }
 
+/// The soft limit that a shell or a service manager gives is raised to the hard one, and that is said.
+#[test]
+fn a_server_takes_as_many_open_files_as_it_may() {
+    let folder = folder();
+    let low = "ulimit -Sn 256 && exec \"$0\" \"$@\"";
+    let output = Command::new("sh")
+        .args(["-c", low])
+        .arg(gatekey())
+        .args(["serve", "--dev", "--database-url", "postgres://127.0.0.1:1/none", "--start-timeout", "0"])
+        .args(["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.contains("the limit of open files is raised from=256 to="), "{said}");
+}
+
 async fn http(server: &Server, path: &str) -> u16 {
     let answer = reqwest::get(format!("http://{}/{path}", server.http)).await.expect("an answer");
     answer.status().as_u16()

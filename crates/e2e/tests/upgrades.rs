@@ -4,8 +4,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gatekey_e2e::{
-    Client, Database, HolderStart, Outcome, ROOMY, Server, Start, TestHolder, boottime, command, dev_token,
-    gatekey,
+    Client, Database, HolderStart, Outcome, ROOMY, Running, Server, Start, TestHolder, boottime, command,
+    dev_token, gatekey,
 };
 use gatekey_proto::v1;
 use gatekey_proto::v1::Verdict;
@@ -130,6 +130,20 @@ async fn a_check_changes_nothing_and_tells_by_its_exit_code() {
     // A server has the file meanwhile.
     let _server = Start::in_folder(setting.folder.path()).start();
     assert_eq!(sqlite(&["--check"]), Some(0));
+}
+
+/// It is the lock of a program that is still at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_waits_for_another_one_and_says_so() {
+    let database = Database::new().await;
+    let mut other =
+        <sqlx::PgConnection as sqlx::Connection>::connect(&database.url).await.expect("it connects");
+    sqlx::raw_sql("SELECT pg_advisory_lock(7449363237589842177)").execute(&mut other).await.expect("locked");
+    let mut running = Running::start(["migrate", "--database-url", &database.url], "");
+    tokio::task::block_in_place(|| running.wait_for("another migration of this database is under way"));
+    sqlx::Connection::close(other).await.expect("it closes");
+    let said = tokio::task::block_in_place(|| running.end()).well();
+    assert!(said.out.contains("is up to date now"), "{said:?}");
 }
 
 /// The backup comes before the migration, and the new program may make it.

@@ -5,6 +5,7 @@ mod canary;
 mod certificates;
 mod cli;
 mod config;
+mod descriptors;
 mod dev_key;
 mod dev_token;
 mod doctor;

@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use gatekey_api::{Readiness, http};
 use gatekey_core::Revocations;
+use gatekey_store_postgres::Connections;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
@@ -86,7 +87,10 @@ fn describe() {
         "Deletes by how they came into force: everyone confirmed, a lease was waited out, or answered before."
     );
     describe_counter!("gatekey_lookups_total", "Look-ups of tokens by where the answer came from.");
-    describe_gauge!("gatekey_store_connections", "Connections to the store by what they do.");
+    describe_gauge!(
+        "gatekey_store_connections",
+        "Connections to the store by what they are for, and by what they do."
+    );
     describe_counter!(
         "gatekey_gateway_decisions_total",
         "Decisions for gateways by who asked and by what was said."
@@ -136,9 +140,9 @@ impl Sources {
         for (source, count) in [("memory", status.hits), ("store", status.misses)] {
             counter!("gatekey_lookups_total", "source" => source).absolute(count);
         }
-        if let Some((idle, used)) = self.store.connections() {
+        for Connections { pool, idle, used } in self.store.connections().into_iter().flatten() {
             for (state, count) in [("idle", idle), ("used", used)] {
-                gauge!("gatekey_store_connections", "state" => state).set(f64::from(count));
+                gauge!("gatekey_store_connections", "pool" => pool, "state" => state).set(f64::from(count));
             }
         }
         self.recorder.0.render()

@@ -21,7 +21,7 @@ use crate::servers::Servers;
 use crate::signals::Signals;
 use crate::store::LateStore;
 use crate::traces::Traces;
-use crate::{Failure, certificates, metrics, starting, supervisor, telemetry, welcome};
+use crate::{Failure, certificates, descriptors, metrics, starting, supervisor, telemetry, welcome};
 
 /// How often the lease is looked at, for whether calls should be sent here.
 const LEASE_PROBE_INTERVAL: Duration = Duration::from_millis(250);
@@ -31,6 +31,7 @@ const SESSION: u32 = 86_400;
 pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let config = settings.check()?;
     let traces = telemetry::start(&config)?;
+    descriptors::raise();
     let recorder = Recorder::install(&config)?;
     let mut signals = Signals::listen()?;
     let tls = certificates::start(&config)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatekey_core::{OperatorStore, Store};
-use gatekey_store_postgres::{OpenError, Pooler, PostgresOptions, PostgresStore, Replication};
+use gatekey_store_postgres::{Connections, OpenError, Pooler, PostgresOptions, PostgresStore, Replication};
 use gatekey_store_sqlite::{SqliteOptions, SqliteStore};
 
 use tracing::{info, warn};
@@ -64,8 +64,8 @@ impl OpenStore {
         }
     }
 
-    /// How many connections are idle, and how many are used, where there are some.
-    pub(crate) fn connections(&self) -> Option<(u32, u32)> {
+    /// The connections by their pool, where there are some.
+    pub(crate) fn connections(&self) -> Option<[Connections; 2]> {
         match self {
             Self::Sqlite(_) => None,
             Self::Postgres(store) => Some(store.connections()),

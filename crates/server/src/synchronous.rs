@@ -17,7 +17,7 @@ pub(crate) async fn follow(store: LateStore) {
     let OpenStore::Postgres(store) = store.opened().await else { return };
     describe_gauge!(
         NAME,
-        "1 if commits wait for a standby that is attached, 0 if they wait for none, -1 if none is attached that they \
+        "1 if commits wait for standbys that are attached, 0 if they wait for none, -1 if fewer are attached than they \
          wait for, NaN if that can't be read or the role may not see it."
     );
     let mut ticks = interval(PAUSE);
@@ -49,7 +49,8 @@ mod tests {
         for (replication, expected) in [
             (Replication::Synchronous { names: names(), attached: 1 }, 1),
             (Replication::Asynchronous, 0),
-            (Replication::Unattached { names: names() }, -1),
+            (Replication::Unattached { names: names(), attached: 0, needed: 1 }, -1),
+            (Replication::Unattached { names: names(), attached: 1, needed: 2 }, -1),
         ] {
             let difference = figure(&replication) - f64::from(expected);
             assert!(difference.abs() < f64::EPSILON, "{replication:?}");

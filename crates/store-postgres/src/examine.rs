@@ -57,7 +57,7 @@ pub struct Examination {
     pub survives_crashes: bool,
     /// `synchronous_commit` as sessions have it that do not set it. Those of Gatekey do.
     pub synchronous_commit: String,
-    /// How many more connections it would take from this role.
+    /// How many more connections it would take from this role: by its own limit, the role's and the database's.
     pub connections_left: i64,
     /// The role.
     pub role: RoleExamined,
@@ -118,11 +118,21 @@ async fn examine(connection: &mut Statements<'_>) -> Result<Examination, Fault> 
         "SELECT current_setting('server_version') AS version,
                 current_setting('fsync')::bool AND current_setting('full_page_writes')::bool AS survives_crashes,
                 (SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit') AS synchronous_commit,
-                current_setting('max_connections')::bigint
-                    - current_setting('superuser_reserved_connections')::bigint
-                    - coalesce(current_setting('reserved_connections', true)::bigint, 0)
-                    - (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL)
-                    AS connections_left",
+                least(
+                    current_setting('max_connections')::bigint
+                        - current_setting('superuser_reserved_connections')::bigint
+                        - coalesce(current_setting('reserved_connections', true)::bigint, 0)
+                        - (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL),
+                    -- Nobody holds a superuser to these.
+                    (SELECT rolconnlimit - (SELECT count(*) FROM pg_stat_activity
+                                            WHERE datid IS NOT NULL AND usesysid = pg_roles.oid)
+                     FROM pg_roles WHERE rolname = session_user AND rolconnlimit >= 0 AND NOT rolsuper),
+                    (SELECT datconnlimit - (SELECT count(*) FROM pg_stat_activity
+                                            WHERE datid = pg_database.oid AND usesysid IS NOT NULL)
+                     FROM pg_database, pg_roles
+                     WHERE datname = current_database() AND datconnlimit >= 0
+                         AND rolname = session_user AND NOT rolsuper)
+                ) AS connections_left",
     )
     .fetch_one(&mut *connection)
     .await?;

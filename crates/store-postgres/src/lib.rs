@@ -33,4 +33,4 @@ pub use open_error::OpenError;
 pub use options::{Pooler, PostgresOptions};
 pub use replication::Replication;
 pub use schema::SchemaState;
-pub use store::PostgresStore;
+pub use store::{Connections, PostgresStore};

@@ -19,10 +19,14 @@ pub enum Replication {
         /// How many of them are attached.
         attached: u32,
     },
-    /// Standbys are to be waited for, and none is attached: nothing that is written is answered.
+    /// Standbys are to be waited for, and too few are attached: nothing that is written is answered.
     Unattached {
         /// `synchronous_standby_names`.
         names: String,
+        /// How many of them are attached.
+        attached: u32,
+        /// How many have to be.
+        needed: u32,
     },
     /// Standbys are waited for; the role may not see whether those that are attached are the ones.
     Hidden {
@@ -41,8 +45,14 @@ impl fmt::Display for Replication {
             Self::Synchronous { names, attached } => {
                 write!(f, "synchronous: {attached} standbys attached (names: {names})")
             }
-            Self::Unattached { names } => {
+            Self::Unattached { names, attached: 0, .. } => {
                 write!(f, "configured (names: {names}), but no standby is attached: commits wait")
+            }
+            Self::Unattached { names, attached, needed } => {
+                write!(
+                    f,
+                    "configured (names: {names}), but {attached} of {needed} standbys attached: commits wait"
+                )
             }
             Self::Hidden { names } => write!(
                 f,
@@ -68,15 +78,29 @@ pub(crate) async fn read(connection: &mut Statements<'_>) -> Result<Replication,
 }
 
 fn judge(names: String, attached: i64, hidden: i64) -> Replication {
+    let (attached, needed) = (u32::try_from(attached).unwrap_or(u32::MAX), needed(&names));
     if names.trim().is_empty() {
         Replication::Asynchronous
-    } else if attached > 0 {
-        Replication::Synchronous { names, attached: attached.try_into().unwrap_or(u32::MAX) }
+    } else if attached >= needed {
+        Replication::Synchronous { names, attached }
     } else if hidden > 0 {
         Replication::Hidden { names }
     } else {
-        Replication::Unattached { names }
+        Replication::Unattached { names, attached, needed }
     }
+}
+
+/// How many standbys a commit waits for: the number of `ANY n (…)`, `FIRST n (…)` and `n (…)`, and 1 for a mere list.
+fn needed(names: &str) -> u32 {
+    let Some((method, _)) = names.split_once('(') else { return 1 };
+    let words: Vec<&str> = method.split_whitespace().collect();
+    let number = match words.as_slice() {
+        [number] => number,
+        [method, number] if ["any", "first"].iter().any(|known| method.eq_ignore_ascii_case(known)) => number,
+        // A name in quotation marks, with a parenthesis in it.
+        _ => return 1,
+    };
+    number.parse().unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -91,5 +115,27 @@ mod tests {
         assert_eq!(said("*", 2, 0), "synchronous: 2 standbys attached (names: *)");
         assert!(said("a", 0, 0).ends_with("no standby is attached: commits wait"));
         assert!(said("a", 0, 1).contains("unknown whether a standby is attached"));
+        assert!(said("ANY 2 (a, b)", 1, 1).contains("unknown whether a standby is attached"));
+    }
+
+    #[test]
+    fn as_many_are_needed_as_a_commit_waits_for() {
+        for (names, expected) in [
+            ("ANY 2 (a, b)", 2),
+            ("any 3(a, b, c)", 3),
+            ("FIRST 2 (a, b)", 2),
+            (" 2 (a, b) ", 2),
+            ("1 (a)", 1),
+            ("*", 1),
+            ("a, b", 1),
+            ("\"a 2 (b\"", 1),
+            ("\"2 (b\", c", 1),
+        ] {
+            assert_eq!(needed(names), expected, "{names}");
+        }
+        let said = |attached| judge("2 (a, b)".to_owned(), attached, 0).to_string();
+        assert!(said(0).ends_with("no standby is attached: commits wait"));
+        assert_eq!(said(1), "configured (names: 2 (a, b)), but 1 of 2 standbys attached: commits wait");
+        assert_eq!(said(2), "synchronous: 2 standbys attached (names: 2 (a, b))");
     }
 }

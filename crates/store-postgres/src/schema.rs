@@ -1,7 +1,10 @@
 //! The schema: whether the database's is the one that this program knows, and how it becomes so.
 
+use std::time::Duration;
+
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, PgConnection};
+use tokio::time::{Instant, sleep};
 
 use crate::OpenError;
 use crate::fault::Fault;
@@ -9,6 +12,13 @@ use crate::statements::Statements;
 use crate::way::Way;
 
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The advisory lock of whoever migrates, in this database: "gatekey" and a 1.
+const LOCK: i64 = 0x6761_7465_6b65_7901;
+/// Between two tries to take it. One that waited in a statement would be waited for by an index that is made concurrently.
+const TRY_AGAIN: Duration = Duration::from_millis(250);
+/// Between two words of that.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// How the database's schema compares with the one that this program knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +117,16 @@ fn compare(applied: &[(i64, Vec<u8>)], oldest_known: Option<i64>, known: &Migrat
     }
 }
 
-/// Brings the schema up to date, and says how it was before. sqlx takes an advisory lock for it, so that two at once do it one
-/// after the other. The lock is the session's, and is left behind if a migration fails: so the
+/// Brings the schema up to date, and says how it was before. Two at once do it one after the other, however long it takes: the
+/// second one calls `waiting` every now and then. The lock is the session's, and is left behind if a migration fails: so the
 /// connection is this one's own, and ends with it.
-pub(crate) async fn migrate(mut connection: PgConnection) -> Result<SchemaState, OpenError> {
-    // No limit for a statement, as a migration may take long. But one that waits for a table's lock
-    // stops everybody who comes after it, so it gives up.
+pub(crate) async fn migrate(
+    mut connection: PgConnection,
+    waiting: impl Fn() + Send,
+) -> Result<SchemaState, OpenError> {
+    lock(&mut connection, waiting).await.map_err(OpenError::Schema)?;
+    // No limit for a statement, as a migration may take long. But one that waits for a table's lock stops everybody who comes
+    // after it, so it gives up. So does the wait for sqlx's own lock, which a program from before ours may have.
     sqlx::query(
         "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60000', false)",
     )
@@ -125,15 +139,34 @@ pub(crate) async fn migrate(mut connection: PgConnection) -> Result<SchemaState,
         // Not `run`: the compiler can't tell of its future that it may be sent to another thread.
         let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
         if let Err(cause) = migrated {
-            // A newer program may have been faster: then all that is ours is there, and more.
+            // A program that does not know our lock may have been faster: then all that is ours is there.
             let now = state(&mut Statements::on(&mut connection, &Way::Direct)).await.map_err(read_error)?;
-            if !matches!(now, SchemaState::NewerCompatible { .. }) {
+            if now.require_usable().is_err() {
                 return Err(OpenError::Migrate(cause));
             }
         }
     }
     connection.close().await.map_err(OpenError::Schema)?;
     Ok(before)
+}
+
+/// Takes the lock of whoever migrates, and tells while another one has it.
+async fn lock(connection: &mut PgConnection, waiting: impl Fn() + Send) -> Result<(), sqlx::Error> {
+    let mut told: Option<Instant> = None;
+    loop {
+        let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+            .bind(LOCK)
+            .fetch_one(&mut *connection)
+            .await?;
+        if locked {
+            return Ok(());
+        }
+        if told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+            waiting();
+            told = Some(Instant::now());
+        }
+        sleep(TRY_AGAIN).await;
+    }
 }
 
 pub(crate) fn read_error(fault: Fault) -> OpenError {

@@ -41,6 +41,17 @@ pub struct PostgresStore {
     pub(crate) options: PostgresOptions,
 }
 
+/// The connections of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Whose they are: `verify`, or `other`.
+    pub pool: &'static str,
+    /// How many wait for work.
+    pub idle: u32,
+    /// How many work.
+    pub used: u32,
+}
+
 impl PostgresStore {
     /// Connects and checks the server, within 5 seconds or an operation's time if that is less. Changes nothing in the
     /// database, and does not look at its schema: see [`Self::ensure_schema`].
@@ -72,11 +83,20 @@ impl PostgresStore {
         Ok(Self { server, direct, verify, database, trouble, options })
     }
 
-    /// How many connections are idle, and how many are used.
+    /// The most connections that a server takes: for verifications, for other calls, for its lease, and to hear of
+    /// revocations.
     #[must_use]
-    pub fn connections(&self) -> (u32, u32) {
-        let (verify, others) = (self.verify.connections(), self.database.connections());
-        (verify.0 + others.0, verify.1 + others.1)
+    pub fn most_connections(&self) -> u32 {
+        self.options.max_connections.saturating_add(others(&self.options) + 2)
+    }
+
+    /// The connections, by their pool.
+    #[must_use]
+    pub fn connections(&self) -> [Connections; 2] {
+        [("verify", &self.verify), ("other", &self.database)].map(|(pool, bounded)| {
+            let (idle, used) = bounded.connections();
+            Connections { pool, idle, used }
+        })
     }
 
     /// Whether the renewals of leases share a pooler with all other calls, and nobody listens.
@@ -103,10 +123,15 @@ impl PostgresStore {
     /// Brings the schema up to date and says how it was before; refuses one that is newer and incompatible, or changed.
     /// May be called twice, and by two processes at once.
     pub async fn migrate(&self) -> Result<SchemaState, OpenError> {
+        self.migrate_and_tell(|| {}).await
+    }
+
+    /// The same, and calls this at once and every 10 seconds while it waits for another process that migrates.
+    pub async fn migrate_and_tell(&self, waiting: impl Fn() + Send) -> Result<SchemaState, OpenError> {
         if self.direct.is_pooled() {
             return Err(OpenError::NeedsDirect);
         }
-        schema::migrate(self.direct.connect(self.options.operation_timeout).await?.0).await
+        schema::migrate(self.direct.connect(self.options.operation_timeout).await?.0, waiting).await
     }
 
     /// Waits until what is under way has ended, and closes the connections. Whatever is asked later is

@@ -4,13 +4,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gatekey_core::{Clock, SystemClock};
 use gatekey_lease::Position;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use crate::SqliteReader;
 use crate::fault::Fault;
-use crate::file_lock::private;
+use crate::file_lock::{beside, private};
 use crate::read;
 
 /// A copy that is whole and on the disk.
@@ -65,21 +66,26 @@ impl SqliteReader {
         if copy.exists() {
             return Err(exists());
         }
-        let draft = draft_of(copy);
-        let copied = self.copy(&draft).await;
-        let named = copied.and_then(|copied| {
-            // Not by renaming, which would write over a file that came meanwhile.
-            fs::hard_link(&draft, copy).map_err(|source| match source.kind() {
-                io::ErrorKind::AlreadyExists => exists(),
-                _ => BackupError::Write { path: copy.to_owned(), source },
-            })?;
-            Ok(copied)
-        });
-        // What is left of it is of no use, and if it was never made there is nothing.
-        fs::remove_file(&draft).ok();
-        let copied = named?;
+        let draft = Draft::of(copy);
+        let copied = self.copy(&draft.0).await?;
+        // Not by renaming, which would write over a file that came meanwhile.
+        fs::hard_link(&draft.0, copy).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => exists(),
+            _ => BackupError::Write { path: copy.to_owned(), source },
+        })?;
+        drop(draft);
         sync_folder(copy).map_err(|source| BackupError::Write { path: copy.to_owned(), source })?;
         Ok(copied)
+    }
+
+    /// The same, into a file that has no name any more once it is whole: it is gone when it is closed. It is made beside the
+    /// store's.
+    pub async fn backup_unnamed(&self) -> Result<(File, Copied), BackupError> {
+        let draft = Draft::of(&self.path);
+        let copied = self.copy(&draft.0).await?;
+        let file = File::open(&draft.0);
+        let file = file.map_err(|source| BackupError::Write { path: draft.0.clone(), source })?;
+        Ok((file, copied))
     }
 
     async fn copy(&self, draft: &Path) -> Result<Copied, BackupError> {
@@ -120,10 +126,21 @@ async fn check(draft: &Path) -> Result<Position, BackupError> {
     Ok(head)
 }
 
-fn draft_of(copy: &Path) -> PathBuf {
-    let mut name = copy.as_os_str().to_owned();
-    name.push(format!(".{}.partial", std::process::id()));
-    PathBuf::from(name)
+/// A copy under way. It goes with this: what is left of it is of no use, and if it was never made there is nothing.
+struct Draft(PathBuf);
+
+impl Draft {
+    /// Under a name that nobody else takes, a process of the same number before this one included.
+    fn of(copy: &Path) -> Self {
+        let now = SystemClock.now().unix_micros();
+        Self(beside(copy, &format!(".{}-{now}.partial", std::process::id())))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).ok();
+    }
 }
 
 fn sync_folder(file: &Path) -> io::Result<()> {

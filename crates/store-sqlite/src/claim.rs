@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::OpenError;
-use crate::file_lock::{FileLock, private};
+use crate::file_lock::{FileLock, LOCK, beside, private};
 
 /// How often a file that is moved or replaced meanwhile is claimed anew.
 const ATTEMPTS: u32 = 3;
@@ -88,10 +88,44 @@ fn is_still(given: &Path, found: &Found) -> Result<bool, OpenError> {
     }
 }
 
-/// Finds out now whether the file can be written to. No store of this process has it: its lock is held.
+/// Finds out now whether the file can be written to, and what SQLite has left beside it. No store of this process has it: its
+/// lock is held.
 fn require_writable(path: &Path) -> Result<(), OpenError> {
-    let opened = OpenOptions::new().read(true).write(true).open(path);
-    opened.map(drop).map_err(|source| OpenError::File { path: path.to_owned(), source })
+    try_to_open(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+    for suffix in ["-wal", "-shm"] {
+        let path = beside(path, suffix);
+        match try_to_open(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                return Err(OpenError::File { path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn try_to_open(path: &Path) -> io::Result<()> {
+    OpenOptions::new().read(true).write(true).open(path).map(drop)
+}
+
+/// Whether a start could claim a file that is there, but for who else has it. Changes nothing.
+///
+/// Only for a process that has no store of its own in the file: that one would lose its locks.
+///
+/// # Errors
+/// As [`crate::SqliteStore::open`] would say it.
+pub fn require_claimable(path: &Path) -> Result<(), OpenError> {
+    let given = in_folder(path)?;
+    let failed = |source| OpenError::File { path: given.clone(), source };
+    let path = fs::canonicalize(&given).map_err(failed)?;
+    let lock = beside(&path, LOCK);
+    match try_to_open(&lock) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            return Err(OpenError::Lock { path: lock, source });
+        }
+        _ => {}
+    }
+    require_writable(&path)
 }
 
 #[cfg(unix)]
@@ -163,6 +197,31 @@ mod tests {
         fs::rename(&given, &other).expect("moves");
         symlink(&other, &given).expect("links");
         assert!(!is_still(&given, &found).expect("looks"), "its lock would go by another name");
+    }
+
+    /// A folder can't be written to by anybody, not even by root.
+    #[test]
+    fn whatever_a_start_writes_to_is_tried() {
+        let folder = Folder::create();
+        let path = folder.0.join("gatekey.db");
+        assert!(matches!(require_claimable(&path), Err(OpenError::File { .. })));
+        fs::write(&path, "").expect("writes");
+        require_claimable(&path).expect("nothing is beside it yet");
+        let left = fs::read_dir(&folder.0).expect("a folder").count();
+        assert_eq!(left, 1, "it makes nothing");
+        for suffix in ["-wal", "-shm", LOCK] {
+            let odd = beside(&path, suffix);
+            fs::create_dir(&odd).expect("a new folder");
+            let (said, start) =
+                (require_claimable(&path).expect_err(suffix), claim(&path).expect_err(suffix));
+            assert_eq!(said.to_string(), start.to_string());
+            assert!(said.to_string().ends_with(odd.to_str().expect("text")), "{said}");
+            fs::remove_dir(&odd).expect("removes");
+            if suffix != LOCK {
+                fs::remove_file(beside(&path, LOCK)).expect("the start has made it");
+            }
+        }
+        assert!(matches!(require_claimable(&folder.0), Err(OpenError::File { .. })));
     }
 
     #[test]

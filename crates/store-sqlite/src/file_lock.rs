@@ -11,6 +11,9 @@ use gatekey_core::{Clock, SystemClock};
 
 use crate::OpenError;
 
+/// What the lock file's name has after that of the database file.
+pub(crate) const LOCK: &str = ".lock";
+
 /// The lock; held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct FileLock {
@@ -20,9 +23,7 @@ pub(crate) struct FileLock {
 impl FileLock {
     /// Locks the database file of this path, or says who has.
     pub(crate) fn acquire(database: &Path) -> Result<Self, OpenError> {
-        let mut path = database.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = beside(database, LOCK);
         let failed = |source| OpenError::Lock { path: path.clone(), source };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -63,9 +64,7 @@ pub enum Holding {
 /// # Errors
 /// If the lock file can't be read.
 pub fn holding(database: &Path) -> io::Result<Holding> {
-    let mut path = std::fs::canonicalize(database)?.into_os_string();
-    path.push(".lock");
-    let mut file = match File::open(PathBuf::from(path)) {
+    let mut file = match File::open(beside(&std::fs::canonicalize(database)?, LOCK)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holding::Free),
         Err(error) => return Err(error),
@@ -75,6 +74,13 @@ pub fn holding(database: &Path) -> io::Result<Holding> {
         Err(TryLockError::WouldBlock) => Ok(Holding::Held { by: holder(&mut file) }),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// A file beside another one: its name, and this after it.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
 }
 
 /// Whatever is newly made is for its owner alone.

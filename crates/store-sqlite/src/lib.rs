@@ -29,6 +29,7 @@ mod store;
 mod trim;
 
 pub use backup::{BackupError, Copied};
+pub use claim::require_claimable;
 pub use file_lock::{Holding, holding};
 pub use open_error::OpenError;
 pub use options::SqliteOptions;

@@ -148,6 +148,7 @@ macro_rules! conformance_suite {
             a_run_is_on_record
             revoked_tokens_are_told
             an_epoch_begins
+            leases_are_waited_out_without_rows
         }
     };
     (@cases $fixture:expr => $($case:ident)*) => {

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use gatekey_lease::{Position, Seq};
+use gatekey_lease::{Position, ReplicaId, Seq};
 use gatekey_model::{TenantId, TokenId, TokenKey};
 use tokio::task::JoinSet;
 
 use super::Fixture;
 use super::samples::{act, create, list, new_token, nonce, revoke, tenant};
-use crate::{Insertion, NewToken, OperatorStore, Selection};
+use crate::{Insertion, NewToken, Operator, OperatorStore, Selection, SystemClock};
 
 async fn selected(store: &dyn OperatorStore, selection: &Selection) -> Vec<i64> {
     let found = store.select_tokens(selection, None, 100).await.expect("an answer");
@@ -201,4 +202,22 @@ pub async fn an_epoch_begins(fixture: Arc<dyn Fixture>) {
         assert_eq!(now.position, head.position);
         assert!(epochs.insert(now.epoch), "another one than ever before");
     }
+}
+
+/// The longest lease is waited out though no replica has a row, as in a backup that was made between two servers; and nothing
+/// where there was never one.
+pub async fn leases_are_waited_out_without_rows(fixture: Arc<dyn Fixture>) {
+    const LEASE: Duration = Duration::from_millis(200);
+    const ID: ReplicaId = ReplicaId(7);
+    let store = fixture.store();
+    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
+    let begun = operator.begin_epoch().await.expect("an answer");
+    assert_eq!(begun.max_lease, Duration::ZERO);
+    operator.leases_over(&begun).await;
+
+    let mut line = store.open_line().await.expect("a line");
+    line.commit_row(ID, 1, LEASE).await.expect("an answer");
+    line.remove_row(ID, 1).await.expect("an answer");
+    let begun = operator.begin_epoch().await.expect("an answer");
+    assert!(operator.leases_over(&begun).await >= LEASE + LEASE / 4);
 }

@@ -87,6 +87,11 @@ impl Operator {
         }
     }
 
+    /// Where the log stands.
+    pub async fn head(&self) -> Result<Position, StoreError> {
+        self.store.head().await
+    }
+
     /// All revocations after this number, in the order of the log, and where the log stood before they were read: whoever
     /// asks from there the next time misses none.
     pub async fn revoked_after(&self, seq: Seq) -> Result<(Position, Vec<RevokedToken>), StoreError> {

@@ -34,6 +34,15 @@ Examples:
       After a backup was restored, and before servers are started: tokens that were deleted since it
       was made are deleted again. Several files at once: cat *.jsonl | gatekey revocations replay -";
 
+const BACKUP: &str = "\
+Examples:
+  gatekey backup --data-dir /var/lib/gatekey /backup/gatekey.db
+  kubectl exec gatekey-0 -- gatekey backup - > gatekey.db
+      From a container without a shell. Not with -t: a terminal would change it, and is refused.
+
+The copy is of one moment, and checked. Exit code 0: it is whole, in a file of that name or written
+to standard output. Any other: it is not, and what was written to standard output is of no use.";
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   gatekey doctor --config /etc/gatekey/gatekey.toml
@@ -127,7 +136,8 @@ pub(crate) struct Replay {
     /// An export; - is standard input.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Take an export that was cut off, without its last line.
+    /// Take what can be read of exports of which something is missing: that were cut off, that have lines which are none of
+    /// an export (exit code 1, as those are left out), or between which the log has more.
     #[arg(long)]
     pub(crate) partial: bool,
     #[command(flatten)]
@@ -141,10 +151,11 @@ pub(crate) struct Restored {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = BACKUP)]
 pub(crate) struct Backup {
     #[command(flatten)]
     pub(crate) store: StoreSettings,
-    /// The copy. It must not exist yet.
+    /// The copy. It must not exist yet. - is standard output, by way of a temporary file beside the store's.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }

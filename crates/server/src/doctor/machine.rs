@@ -1,22 +1,20 @@
 //! This machine: descriptors, and the clock by which leases go.
 
-use rustix::process::{Resource, getrlimit};
-
 use super::finding::Findings;
-use crate::Failure;
+use crate::{Failure, descriptors};
 
 /// As many connections as a server takes on both ports, and some for the store and its files.
 const DESCRIPTORS: u64 = 10_240 + 1_024 + 64;
 
 pub(super) fn look(findings: &mut Findings) -> Result<(), Failure> {
-    // No limit is the highest one.
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // A start raises the soft limit to it.
+    let limit = descriptors::most();
     if limit < DESCRIPTORS {
         findings.warn(
             "descriptors",
             &format!(
                 "{limit} open files at the most: a server takes up to 11,264 connections, and those beyond the limit wait; \
-                 raise it (LimitNOFILE, ulimit -n)"
+                 raise the hard limit (LimitNOFILE, ulimit -Hn)"
             ),
         )?;
     } else {

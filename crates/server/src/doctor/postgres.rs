@@ -16,8 +16,6 @@ use crate::store::{CALL, connect_postgres};
 const SLOW: Duration = Duration::from_millis(50);
 /// Clocks that differ by more let tokens live longer or shorter than they should.
 const SKEW: i64 = 5_000_000;
-/// What a server takes beside those for verifications: for other calls, for the lease and for LISTEN.
-const OTHER_CONNECTIONS: i64 = 10;
 
 pub(super) async fn look(config: &PostgresConfig, findings: &mut Findings) -> Result<(), Failure> {
     let store = match connect_postgres(config, config.connections, CALL).await {
@@ -45,7 +43,7 @@ async fn look_at(
             clock(&seen, findings)?;
             durability(&seen, findings)?;
             role(&seen, findings)?;
-            room(&seen, config.connections, findings)?;
+            room(&seen, store.most_connections(), findings)?;
             if config.pooler == PoolerMode::None && !seen.same_session {
                 findings.warn(
                     "pooler",
@@ -141,12 +139,13 @@ fn role(seen: &Examination, findings: &mut Findings) -> Result<(), Failure> {
     Ok(())
 }
 
-fn room(seen: &Examination, connections: u32, findings: &mut Findings) -> Result<(), Failure> {
-    let (left, needed) = (seen.connections_left, i64::from(connections) + OTHER_CONNECTIONS);
-    if left < needed {
+fn room(seen: &Examination, needed: u32, findings: &mut Findings) -> Result<(), Failure> {
+    let left = seen.connections_left;
+    if left < i64::from(needed) {
         let text = format!(
-            "Postgres has room for {left} more connections, and one server takes up to {needed}: raise max_connections, or \
-             lower --database-connections (no matter if the server runs already)"
+            "Postgres has room for {left} more connections, and one server takes up to {needed}: raise max_connections or the \
+             CONNECTION LIMIT of the role or the database, or lower --database-connections (no matter if the server runs \
+             already)"
         );
         return findings.warn("connections", &text);
     }

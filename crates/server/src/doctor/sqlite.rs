@@ -1,8 +1,9 @@
 //! The SQLite file: whether it is one of ours, who has it, and whether there is room for it to grow.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use gatekey_store_sqlite::{Holding, SchemaState, SqliteReader, holding};
+use gatekey_store_sqlite::{Holding, SchemaState, SqliteReader, holding, require_claimable};
 
 use super::finding::Findings;
 use crate::Failure;
@@ -26,6 +27,7 @@ pub(super) async fn look(file: &Path, findings: &mut Findings) -> Result<(), Fai
         }
         Err(cause) => findings.fail("lock", &format!("the lock of {shown} can't be tried: {cause}"))?,
     }
+    writing(file, findings)?;
     let reader = match SqliteReader::open_any(file).await {
         Ok(reader) => reader,
         Err(cause) => return fail("store", &cause, findings),
@@ -47,6 +49,29 @@ pub(super) async fn look(file: &Path, findings: &mut Findings) -> Result<(), Fai
     };
     reader.close().await;
     looked
+}
+
+/// Whether a start can write to it, as this user; and whether this is the user.
+fn writing(file: &Path, findings: &mut Findings) -> Result<(), Failure> {
+    let shown = file.display();
+    match require_claimable(file) {
+        Ok(()) => findings.ok("store", &format!("{shown} can be written to, and what is beside it"))?,
+        Err(cause) => fail("store", &cause, findings)?,
+    }
+    let owner = std::fs::metadata(file).ok().map(|file| file.uid());
+    match owner.and_then(|owner| other_user(rustix::process::geteuid().as_raw(), owner)) {
+        Some(text) => findings.warn("store", &format!("{shown} {text}")),
+        None => Ok(()),
+    }
+}
+
+fn other_user(this: u32, owner: u32) -> Option<String> {
+    (this != owner).then(|| {
+        format!(
+            "belongs to the user {owner}, and this is run as {this}: run it as the server's user, as another may read and \
+             write other files"
+        )
+    })
 }
 
 async fn head(reader: &SqliteReader, findings: &mut Findings) -> Result<(), Failure> {
@@ -84,5 +109,17 @@ fn room(folder: &Path, findings: &mut Findings) -> Result<(), Failure> {
         ..NONE => findings.fail("disk", &format!("{text}: creates and deletes fail without room")),
         NONE..LITTLE => findings.warn("disk", &format!("{text}: creates and deletes fail without room")),
         _ => findings.ok("disk", &text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_user_is_told() {
+        assert_eq!(other_user(65_532, 65_532), None);
+        let told = other_user(0, 65_532).expect("another one");
+        assert!(told.starts_with("belongs to the user 65532, and this is run as 0: "), "{told}");
     }
 }

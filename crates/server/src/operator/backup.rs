@@ -1,10 +1,19 @@
 //! `gatekey backup`: a copy of the SQLite file, while a server runs or not. Postgres has tools of its own.
 
-use gatekey_store_sqlite::SqliteReader;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
+use gatekey_store_sqlite::{Copied, SqliteReader};
+
+use super::progress;
 use crate::cli::Backup;
 use crate::config::{ConfigError, Settings, StoreConfig};
+use crate::signals::Signals;
 use crate::{Failure, say};
+
+/// Standard output, by the name of a file.
+const STDOUT: &str = "-";
 
 pub(crate) async fn run(request: Backup) -> Result<(), Failure> {
     let (config, _) = Settings::from(request.store).check_store()?;
@@ -14,16 +23,63 @@ pub(crate) async fn run(request: Backup) -> Result<(), Failure> {
         )
         .into());
     };
-    let failed = |cause: &dyn std::error::Error| Failure::caused("no backup was made", cause);
-    // A newer program makes the backup before it migrates.
-    let reader = SqliteReader::open_ours(&path).await.map_err(|cause| failed(&cause))?;
-    let copied = reader.backup(&request.file).await.map_err(|cause| failed(&cause));
+    let streamed = request.file == Path::new(STDOUT);
+    // It would change the ends of lines, and the copy with them.
+    if streamed && io::stdout().is_terminal() {
+        return Err(
+            ConfigError::one("FILE: - is for a pipe or a file, and standard output is a terminal").into()
+        );
+    }
+    let mut signals = Signals::listen()?;
+    let work = async {
+        // A newer program makes the backup before it migrates.
+        let reader = SqliteReader::open_ours(&path).await.map_err(|cause| failed(&cause))?;
+        let made = if streamed { stream(&reader).await } else { name(&reader, &request.file).await };
+        Ok::<_, Failure>((reader, made))
+    };
+    let (reader, made) = tokio::select! {
+        // First: one that is made is no longer interrupted.
+        biased;
+        made = work => made?,
+        // What there is of it goes with the work.
+        () = signals.first() => return Err(Failure::Run("interrupted: no backup was made".to_owned())),
+    };
     reader.close().await;
-    let copied = copied?;
-    say(&format!(
-        "{}: {} bytes, checked; it has all revocations up to {}",
-        request.file.display(),
-        copied.bytes,
-        copied.head
-    ))
+    made
+}
+
+fn failed(cause: &dyn std::error::Error) -> Failure {
+    Failure::caused("no backup was made", cause)
+}
+
+async fn name(reader: &SqliteReader, file: &Path) -> Result<(), Failure> {
+    let Copied { bytes, head } = reader.backup(file).await.map_err(|cause| failed(&cause))?;
+    say(&format!("{}: {bytes} bytes, checked; it has all revocations up to {head}", file.display()))
+}
+
+/// Whatever is said goes to standard error.
+async fn stream(reader: &SqliteReader) -> Result<(), Failure> {
+    let (copy, Copied { bytes, head }) = reader.backup_unnamed().await.map_err(|cause| failed(&cause))?;
+    progress(&format!(
+        "{bytes} bytes, checked, go to standard output; they have all revocations up to {head}"
+    ));
+    // Apart, as it waits for whoever reads it.
+    let written = tokio::task::spawn_blocking(move || write_out(copy)).await;
+    let written = written.unwrap_or_else(|cause| Err(io::Error::other(cause)));
+    match written {
+        Ok(written) if written == bytes => {
+            progress("all of it is written");
+            Ok(())
+        }
+        Ok(written) => {
+            Err(Failure::Run(format!("no backup was made: {written} of {bytes} bytes were written")))
+        }
+        Err(cause) => Err(Failure::run("no backup was made: standard output", cause)),
+    }
+}
+
+fn write_out(mut copy: File) -> io::Result<u64> {
+    let mut out = io::stdout().lock();
+    let written = io::copy(&mut copy, &mut out)?;
+    out.flush().map(|()| written)
 }

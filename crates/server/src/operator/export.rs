@@ -34,13 +34,18 @@ pub(crate) async fn run(request: Export) -> Result<(), Failure> {
     if after > head.seq {
         return Err(beyond(after, head));
     }
-    let wanted = |revoked: &&RevokedToken| since.is_none_or(|since| revoked.at.is_none_or(|at| at >= since));
-    let mut count = 0;
-    for revoked in revoked.iter().filter(wanted) {
-        print(&Line::of(revoked))?;
-        count += 1;
+    let wanted = |revoked: &RevokedToken| since.is_none_or(|since| revoked.at.is_none_or(|at| at >= since));
+    let (mut count, mut after) = (0, after);
+    for revoked in &revoked {
+        if wanted(revoked) {
+            print(&Line::of(revoked))?;
+            count += 1;
+        } else {
+            // It has no more than what comes after the last that it leaves out.
+            after = revoked.position.seq;
+        }
     }
-    print(&Line::end(head, count))?;
+    print(&Line::end(head, after, count))?;
     progress(&format!("{count} revocations; the next export may go on with --after {}", head.seq.get()));
     Ok(())
 }

@@ -3,9 +3,11 @@
 //! A digest says nothing of its value, which has 178 bits of randomness; a key is public.
 
 use gatekey_core::RevokedToken;
-use gatekey_lease::Position;
+use gatekey_lease::{Position, Seq};
 use gatekey_model::TokenDigest;
 use serde::{Deserialize, Serialize};
+
+use super::coverage::Piece;
 
 /// A line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +32,8 @@ pub(super) enum Line {
         seq: i64,
         /// The nonce there.
         nonce: String,
+        /// What it began after: it has all revocations from there to `seq`.
+        after: i64,
         /// How many lines came before this one.
         count: usize,
     },
@@ -46,8 +50,8 @@ impl Line {
         }
     }
 
-    pub(super) fn end(head: Position, count: usize) -> Self {
-        Self::End { seq: head.seq.get(), nonce: nonce(head), count }
+    pub(super) fn end(head: Position, after: Seq, count: usize) -> Self {
+        Self::End { seq: head.seq.get(), nonce: nonce(head), after: after.get(), count }
     }
 }
 
@@ -70,12 +74,15 @@ pub(super) struct Exported {
     pub(super) malformed: Vec<usize>,
     /// Whether each export has its last line, with the right count.
     pub(super) whole: bool,
+    /// What those have that are whole.
+    pub(super) pieces: Vec<Piece>,
 }
 
 impl Exported {
     pub(super) fn read(text: &str) -> Self {
         let mut exported = Self { whole: true, ..Self::default() };
         let mut since_end = 0;
+        let mut odd_before = 0;
         let mut ended = false;
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             ended = false;
@@ -87,9 +94,16 @@ impl Exported {
                         None => exported.malformed.push(index + 1),
                     }
                 }
-                Ok(Line::End { count, .. }) => {
-                    exported.whole &= count == since_end;
+                Ok(Line::End { seq, after, count, .. }) => {
+                    let piece = Piece::new(after, seq);
+                    if piece.is_none() {
+                        exported.malformed.push(index + 1);
+                    }
+                    let whole = count == since_end;
+                    exported.whole &= whole;
+                    exported.pieces.extend(piece.filter(|_| whole && exported.malformed.len() == odd_before));
                     since_end = 0;
+                    odd_before = exported.malformed.len();
                     ended = true;
                 }
                 Err(_) => exported.malformed.push(index + 1),
@@ -137,7 +151,7 @@ mod tests {
     fn export(numbers: &[u8]) -> String {
         let lines = numbers.iter().map(|number| Line::of(&revoked(*number)));
         let head = revoked(*numbers.last().expect("some")).position;
-        let lines = lines.chain([Line::end(head, numbers.len())]);
+        let lines = lines.chain([Line::end(head, Seq::GENESIS, numbers.len())]);
         lines.map(|line| serde_json::to_string(&line).expect("JSON") + "\n").collect()
     }
 
@@ -174,5 +188,21 @@ mod tests {
             "{\"kind\":\"revoke\",\"seq\":1,\"nonce\":\"0\",\"digest\":\"+f\",\"key\":\"\",\"time\":null}",
         );
         assert_eq!((odd.malformed.as_slice(), odd.digests.len()), (&[1][..], 0));
+    }
+
+    #[test]
+    fn only_what_is_whole_covers_something() {
+        let end = |after: &str, count: usize| {
+            format!("{{\"kind\":\"end\",\"seq\":3,\"nonce\":\"0\",{after}\"count\":{count}}}\n")
+        };
+        let read = Exported::read(&(export(&[1, 3]) + "odd\n" + &export(&[3]) + &end("\"after\":2,", 0)));
+        let pieces = [(0, 3), (2, 3)].map(|(after, up_to)| Piece::new(after, up_to).expect("a piece"));
+        assert_eq!((read.pieces.as_slice(), read.malformed.as_slice()), (&pieces[..], &[4][..]));
+        let cut = Exported::read(&end("\"after\":0,", 1));
+        assert!(!cut.whole && cut.pieces.is_empty() && cut.malformed.is_empty());
+        for after in ["", "\"after\":4,", "\"after\":-1,"] {
+            let odd = Exported::read(&end(after, 0));
+            assert_eq!((odd.pieces.as_slice(), odd.malformed.as_slice()), (&[][..], &[1][..]), "{after}");
+        }
     }
 }

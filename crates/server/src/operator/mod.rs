@@ -3,6 +3,7 @@
 
 mod backup;
 mod campaign;
+mod coverage;
 mod export;
 mod exported;
 mod keys;
@@ -88,7 +89,7 @@ fn user_and_host() -> String {
 }
 
 /// What is said on standard error on the way.
-fn progress(text: &str) {
+pub(crate) fn progress(text: &str) {
     use std::io::Write;
     // If nobody reads standard error any more, nobody has to be told.
     writeln!(std::io::stderr(), "gatekey: {text}").ok();

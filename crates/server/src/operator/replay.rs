@@ -7,13 +7,14 @@ use gatekey_core::{BATCH, Operator, Selection, StoreError};
 use gatekey_model::TokenId;
 
 use super::campaign::{Who, carry_out, done_but};
+use super::coverage::{Coverage, Missing};
 use super::exported::Exported;
-use super::report::{Format, Totals};
+use super::report::{self, Format, Totals};
 use super::{open, record};
-use crate::Failure;
 use crate::cli::Replay;
 use crate::config::{ConfigError, Settings};
 use crate::signals::Signals;
+use crate::{Failure, say};
 
 pub(crate) async fn run(request: Replay) -> Result<(), Failure> {
     let mut problems = Vec::new();
@@ -27,7 +28,12 @@ pub(crate) async fn run(request: Replay) -> Result<(), Failure> {
     let exported = exported(&request.file, request.partial)?;
     let mut signals = Signals::listen()?;
     let (opened, operator) = open(&config).await?;
-    let outcome = replay(&operator, &who, &exported, &mut signals).await;
+    let outcome = async {
+        let coverage = Coverage::of(&exported.pieces);
+        joined(&operator, &coverage, request.partial).await?;
+        replay(&operator, &who, &exported, &coverage, &mut signals).await
+    };
+    let outcome = outcome.await;
     opened.close().await;
     outcome
 }
@@ -55,22 +61,63 @@ fn exported(file: &Path, partial: bool) -> Result<Exported, Failure> {
     )))
 }
 
+fn nothing_replayed(cause: &StoreError) -> Failure {
+    Failure::caused("nothing was replayed: the store", cause)
+}
+
+/// Exports that each are whole may still leave something out between them, or before the first, which was made after the backup.
+async fn joined(operator: &Operator, coverage: &Coverage, partial: bool) -> Result<(), Failure> {
+    let head = operator.head().await.map_err(|cause| nothing_replayed(&cause))?.seq;
+    let missing: Vec<String> = coverage.missing(head).iter().map(Missing::to_string).collect();
+    if partial || missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Run(format!(
+        "revocations {} of the log are in none of the exports; nothing was replayed. The database has come to {}, so that \
+         exports that end before it can be left out. --partial takes what there is",
+        missing.join(", "),
+        head.get()
+    )))
+}
+
 async fn replay(
     operator: &Operator,
     who: &Who,
     exported: &Exported,
+    coverage: &Coverage,
     signals: &mut Signals,
 ) -> Result<(), Failure> {
-    let failed = |cause: StoreError| Failure::caused("nothing was replayed: the store", &cause);
+    const ODD: &str = "is none of an export";
+    let told = exported.malformed.iter().try_for_each(|line| Format::Text.malformed(*line, ODD));
+    told.map_err(|failure| Failure::Run(format!("nothing was replayed: {failure}")))?;
+    let odd_lines = |rest: &str| {
+        report::odd_lines(
+            &format!("none of an export in {} lines", exported.malformed.len()),
+            &exported.malformed,
+            rest,
+        )
+    };
     let (mut live, mut known): (Vec<TokenId>, usize) = (Vec::new(), 0);
     for digests in exported.digests.chunks(BATCH) {
-        let found = operator.select(&Selection::Digests(digests.to_vec())).await.map_err(failed)?;
+        let found = operator
+            .select(&Selection::Digests(digests.to_vec()))
+            .await
+            .map_err(|cause| nothing_replayed(&cause))?;
         known += found.len();
         live.extend(found.iter().filter(|found| found.revoked.is_none()).map(|found| found.token.id));
     }
-    let mut totals = Totals { unknown: exported.digests.len() - known, ..Totals::default() };
+    let mut totals = Totals {
+        unknown: exported.digests.len() - known,
+        malformed: exported.malformed.len(),
+        ..Totals::default()
+    };
+    let summary = |totals: &Totals, receipt| {
+        say(&format!("the exports have of the log: {coverage}"))?;
+        Format::Text.summary(totals, receipt)
+    };
     if known == 0 {
-        return Format::Text.summary(&totals, None);
+        summary(&totals, None)?;
+        return odd_lines("no token was found");
     }
     let receipt = carry_out(operator, who, &live, signals, |batch| {
         totals.revoked += batch.iter().filter(|(_, revocation)| !revocation.repeated).count();
@@ -78,12 +125,12 @@ async fn replay(
     });
     let receipt = receipt.await?;
     totals.already = known - totals.revoked;
-    Format::Text.summary(&totals, Some(&receipt)).map_err(|failure| done_but(&failure))?;
+    summary(&totals, Some(&receipt)).map_err(|failure| done_but(&failure))?;
     if totals.unknown > 0 {
         super::progress(
             "unknown are tokens that were created since the backup was made: their values are refused, as nobody knows \
              them any more",
         );
     }
-    Ok(())
+    odd_lines("everything else is revoked, and that is in force everywhere")
 }

@@ -71,10 +71,11 @@ impl Format {
         }
     }
 
-    pub(super) fn malformed(self, line: usize) -> Result<(), Failure> {
+    /// A line that could not be used, and `why`.
+    pub(super) fn malformed(self, line: usize, why: &str) -> Result<(), Failure> {
         match self {
             Self::Json => print(&json!({ "event": "malformed", "line": line })),
-            Self::Text => say(&format!("malformed     line {line} has no token value in it")),
+            Self::Text => say(&format!("malformed     line {line} {why}")),
         }
     }
 
@@ -108,6 +109,17 @@ impl Format {
             }
         }
     }
+}
+
+/// Lines that could not be used are nothing to pass over: each may be something that was cut off. `what` is wrong in how many
+/// lines of what.
+pub(super) fn odd_lines(what: &str, malformed: &[usize], rest: &str) -> Result<(), Failure> {
+    if malformed.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<String> = malformed.iter().take(10).map(ToString::to_string).collect();
+    let more = if malformed.len() > 10 { " and more" } else { "" };
+    Err(Failure::Run(format!("{what} ({}{more}); {rest}", numbers.join(", "))))
 }
 
 fn print(line: &Value) -> Result<(), Failure> {

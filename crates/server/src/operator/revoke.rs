@@ -8,7 +8,7 @@ use gatekey_model::{TenantId, TokenId};
 
 use super::campaign::{Who, carry_out, done_but};
 use super::keys;
-use super::report::{Fate, Format, Totals};
+use super::report::{self, Fate, Format, Totals};
 use super::values::{self, Value};
 use super::{open, record};
 use crate::cli::Revoke;
@@ -225,7 +225,7 @@ fn say_unfound(
     malformed: &[usize],
     unknown: &[(String, Option<usize>)],
 ) -> Result<(), Failure> {
-    malformed.iter().try_for_each(|line| format.malformed(*line))?;
+    malformed.iter().try_for_each(|line| format.malformed(*line, "has no token value in it"))?;
     unknown.iter().try_for_each(|(key, line)| format.unknown(key, *line))
 }
 
@@ -241,18 +241,10 @@ fn say_dry(format: Format, live: usize, totals: &Totals) -> Result<(), Failure> 
     }
 }
 
-/// Lines without a value are nothing to pass over: one may be a value that was cut off.
+/// One may be a value that was cut off.
 fn odd_lines(malformed: &[usize], rest: &str) -> Result<(), Failure> {
-    if malformed.is_empty() {
-        return Ok(());
-    }
-    let numbers: Vec<String> = malformed.iter().take(10).map(ToString::to_string).collect();
-    let more = if malformed.len() > 10 { " and more" } else { "" };
-    Err(Failure::Run(format!(
-        "no token value in {} lines of standard input ({}{more}); {rest}",
-        malformed.len(),
-        numbers.join(", ")
-    )))
+    let what = format!("no token value in {} lines of standard input", malformed.len());
+    report::odd_lines(&what, malformed, rest)
 }
 
 /// Asks whoever sits there.

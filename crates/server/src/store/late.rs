@@ -11,6 +11,7 @@ use gatekey_core::{
 };
 use gatekey_lease::{Nonce, Position, Seq};
 use gatekey_model::{TenantId, Token, TokenDigest, TokenId};
+use gatekey_store_postgres::Connections;
 use tokio::sync::SetOnce;
 
 use super::OpenStore;
@@ -42,8 +43,8 @@ impl LateStore {
         Arc::new(self.clone())
     }
 
-    /// How many connections are idle, and how many are used, where there are some.
-    pub(crate) fn connections(&self) -> Option<(u32, u32)> {
+    /// The connections by their pool, where there are some.
+    pub(crate) fn connections(&self) -> Option<[Connections; 2]> {
         self.0.get()?.store.connections()
     }
 

@@ -9,6 +9,7 @@ use tracing::warn;
 use super::{CALL, connect_postgres, open_sqlite};
 use crate::Failure;
 use crate::config::StoreConfig;
+use crate::operator::progress;
 
 /// How a schema that this program can use, or can bring so far, compares with the one that it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,8 @@ pub(crate) async fn migrate(config: &StoreConfig) -> Result<Schema, Failure> {
         StoreConfig::Postgres(postgres) => {
             let store =
                 connect_postgres(postgres, 1, CALL).await.map_err(|cause| of_postgres_error(&cause))?;
-            let before = store.migrate().await.map_err(|cause| of_postgres_error(&cause));
+            let waiting = || progress("another migration of this database is under way: waiting for its end");
+            let before = store.migrate_and_tell(waiting).await.map_err(|cause| of_postgres_error(&cause));
             store.close().await;
             of_postgres(before?)
         }

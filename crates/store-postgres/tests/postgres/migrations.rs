@@ -6,6 +6,8 @@ use std::path::Path;
 use gatekey_core::RevocationLog;
 use gatekey_store_postgres::{OpenError, SchemaState};
 use sha2::{Digest, Sha256};
+use sqlx::Connection;
+use sqlx::migrate::{Migrate, Migrator};
 
 use crate::database::{Database, shared};
 
@@ -46,6 +48,58 @@ async fn migrating_twice_and_at_once_is_migrating_once() {
     store.migrate().await.expect("migrates again");
     store.ensure_schema().await.expect("current");
     assert_eq!(store.head().await.expect("an answer"), head);
+    store.close().await;
+    database.drop().await;
+}
+
+/// The lock that whoever migrates has, as this program names it.
+const LOCK: &str = "SELECT pg_advisory_lock(7449363237589842177)";
+
+/// Before, and for as long as another one migrates, in no statement that the other might wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_waits_for_another_one() {
+    let database = Database::create().await;
+    let store = shared(&database.store().await);
+    let mut other = database.connection().await;
+    sqlx::raw_sql(LOCK).execute(&mut other).await.expect("locks");
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let migrating = tokio::spawn({
+        let store = shared(&store);
+        async move { store.migrate_and_tell(move || tell.send(()).expect("somebody hears it")).await }
+    });
+    told.recv().await.expect("it waits");
+    assert_eq!(store.schema().await.expect("reads"), SchemaState::Behind);
+    other.close().await.expect("closes");
+    assert_eq!(migrating.await.expect("no panic").expect("migrates"), SchemaState::Behind);
+    store.ensure_schema().await.expect("current");
+    store.close().await;
+    database.drop().await;
+}
+
+/// A program that does not know that lock was faster, and this one's wait for the lock of both ended in an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_another_one_has_done_is_done() {
+    let database = Database::create().await;
+    let store = shared(&database.store().await);
+    let mut other = database.connection().await;
+    other.lock().await.expect("locks");
+    let migrating = tokio::spawn({
+        let store = shared(&store);
+        async move { store.migrate().await }
+    });
+    let waits = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                 WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut other).await.expect("reads") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let migrations = Migrator::new(folder).await.expect("the same");
+    migrations.run_direct(None, &mut other, false).await.expect("migrates");
+    let cancel = "SELECT pg_cancel_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                  WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted";
+    sqlx::raw_sql(cancel).execute(&mut other).await.expect("cancels");
+    assert_eq!(migrating.await.expect("no panic").expect("it is done"), SchemaState::Behind);
+    other.close().await.expect("closes");
     store.close().await;
     database.drop().await;
 }

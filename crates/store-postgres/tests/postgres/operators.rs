@@ -183,6 +183,21 @@ async fn room_is_what_nobody_holds() {
     .expect("an answer");
     let left = store.examine().await.expect("an answer").connections_left;
     assert!(left < places - 10, "{left} of {places} places are said to be free");
+    for (limit, room) in [
+        ("ALTER DATABASE {} CONNECTION LIMIT 15", ..=4),
+        ("ALTER ROLE {} CONNECTION LIMIT 3", ..=2),
+        ("ALTER DATABASE {} CONNECTION LIMIT 11", ..=0),
+    ] {
+        database.change(limit).await;
+        let left = store.examine().await.expect("an answer").connections_left;
+        assert!(room.contains(&left), "{left} are said to be free after {limit}");
+    }
+    // They are not for superusers.
+    let owner = database.store().await;
+    let seen = owner.examine().await.expect("an answer");
+    assert!(seen.connections_left > 0 && owner.most_connections() == 16 + 8 + 2, "{seen:?}");
+    owner.close().await;
+    assert_eq!(store.most_connections(), 4 + 4 + 2);
     finish(database, store).await;
 }
 

@@ -129,8 +129,13 @@ async fn the_state_of_replication_is_shown() {
     synchronous(&primary).await;
     assert_eq!(state().await, Replication::Synchronous { names: names(), attached: 1 });
     assert_eq!(blind.replication().await.expect("an answer"), Replication::Hidden { names: names() });
+    primary.run("ALTER SYSTEM SET synchronous_standby_names = 'ANY 2 (standby, other)'").await;
+    primary.run("SELECT pg_reload_conf()").await;
+    let two = || "ANY 2 (standby, other)".to_owned();
+    while state().await != (Replication::Unattached { names: two(), attached: 1, needed: 2 }) {}
+    synchronous(&primary).await;
     standby.stop();
-    while state().await != (Replication::Unattached { names: names() }) {}
+    while state().await != (Replication::Unattached { names: names(), attached: 0, needed: 1 }) {}
     blind.close().await;
     store.close().await;
 }
