@@ -1,6 +1,7 @@
 //! Access rules: which token a route asks for. Routes are matched by the router that axum and tonic themselves use, over
 //! the very path that they see, so that no spelling of a path gets by another rule than the router's.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,9 +43,9 @@ use percent_encoding::percent_decode_str;
 /// all make another path, which the router does not know either.
 ///
 /// What `{name}` and `{*rest}` stand for is read by the handler, who may take more than one spelling for the same: a server
-/// of files decodes it. So it is refused if it has empty segments, `.` or `..` in it, encoded or not, and if the path has
-/// another rule once it is decoded, or without the slash at its end: beside `("/files/secret", Rule::Batch)`, no spelling
-/// of it comes by the rule of `/files/{*path}`.
+/// of files decodes it and leaves out what is empty. So the request is refused if what it may be read as has another rule:
+/// decoded, without empty segments and `.`, and as the index of its folder. So it is with `..`. That case does not matter to a
+/// file system is not known here.
 ///
 /// As axum does, HEAD goes by the rule of GET where it has none of its own. Put the layer where the router sees the same
 /// path: inside of `Router::nest`, not outside, if the patterns are written without the prefix.
@@ -158,23 +159,44 @@ impl Access {
         if route.params.is_empty() {
             return Ok(rule);
         }
-        // The handler reads what stands there by rules of its own: it must not come to another route's by that.
-        let decoded = percent_decode_str(path).decode_utf8_lossy();
         // The router takes nothing between two slashes for a segment.
-        let is_plain =
-            route.params.iter().all(|(_, taken)| !taken.is_empty()) && has_plain_segments(&decoded);
-        let file = decoded.trim_end_matches('/');
-        let other = (file != path).then(|| table.router.at(file).ok()).flatten();
-        let goes_by_another = other.is_some_and(|other| other.value.rule(method) != Some(rule));
-        if is_plain && !goes_by_another { Ok(rule) } else { Err(Refusal::NoRule) }
+        let is_empty = route.params.iter().any(|(_, taken)| taken.is_empty());
+        let last = route.params.iter().last().map_or("", |(_, taken)| taken);
+        let same = |other: &str| {
+            let other = (other != path).then(|| table.router.at(other).ok()).flatten();
+            other.is_none_or(|other| other.value.rule(method) == Some(rule))
+        };
+        if is_empty || !readings(path, last).is_some_and(|readings| readings.iter().all(|other| same(other)))
+        {
+            return Err(Refusal::NoRule);
+        }
+        Ok(rule)
     }
 }
 
-/// Nothing that somebody would leave out or go up by. A slash at the end is all right.
-fn has_plain_segments(path: &str) -> bool {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    let path = path.strip_suffix('/').unwrap_or(path);
-    path.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+/// What a handler may take a path for, `last` of which it reads by rules of its own. Nothing if it may lead anywhere.
+fn readings(path: &str, last: &str) -> Option<Vec<String>> {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let (mut plain, mut is_odd) = (String::new(), matches!(decoded, Cow::Owned(_)));
+    for segment in decoded.split('/').skip(1) {
+        match segment {
+            ".." => return None,
+            "" | "." => is_odd = true,
+            segment => plain.extend(["/", segment]),
+        }
+    }
+    if !is_odd {
+        return Some(Vec::new());
+    }
+    if !decoded.ends_with('/') {
+        return Some(vec![decoded.into_owned(), plain]);
+    }
+    let mut readings = vec![format!("{plain}/"), decoded.into_owned()];
+    // The slash may be the route's own.
+    if percent_decode_str(last).last() == Some(b'/') {
+        readings.extend([format!("{plain}/index.html"), plain]);
+    }
+    Some(readings)
 }
 
 impl Route {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gatekey_lease::{Digest, Down};
+use gatekey_lease::Digest;
 use gatekey_model::{PresentedToken, TokenPrefix, TokenType, TokenValue};
 use gatekey_proto::v1;
 
@@ -16,8 +16,8 @@ use crate::limits::Limits;
 
 mod world;
 
+use world::Made;
 pub(crate) use world::World;
-use world::{Made, connected, place};
 
 /// More than a test has; a large cache takes its time to go.
 const TOKENS: usize = 4_096;
@@ -140,34 +140,19 @@ impl FakeGatekey {
             told.untold.push(digest);
         } else {
             drop(told);
-            self.tell(vec![digest]);
+            self.world().tell(vec![digest], self.gatekey.shared());
         }
     }
 
     /// Begins or ends an outage: no lease, and no server answers. What was revoked meanwhile is told at its end.
     pub fn outage(&self, begins: bool) {
-        self.world().out.store(begins, Ordering::SeqCst);
-        connected(self.gatekey.shared());
-        if !begins {
-            let untold = std::mem::take(&mut self.world().told().untold);
-            self.tell(untold);
-            self.world().lease(self.gatekey.shared());
-        }
+        self.world().outage(begins, self.gatekey.shared());
     }
 
     /// Lets so much time go by, for expiry and for grace.
     pub fn advance(&self, span: Duration) {
         self.clock.advance(span);
         self.gatekey.shared().tick();
-    }
-
-    fn tell(&self, digests: Vec<Digest>) {
-        let seq = {
-            let mut told = self.world().told();
-            told.seq += 1;
-            told.seq
-        };
-        self.gatekey.shared().receive(Down::Invalidate { position: place(seq), digests: digests.into() });
     }
 
     fn world(&self) -> &World {

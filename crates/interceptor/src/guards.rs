@@ -123,8 +123,9 @@ impl Guards {
         self.doubtful.iter().filter_map(asked).collect()
     }
 
-    /// Forgets tokens whose end nobody waits for any more, and nobody will without saying so again: some at a time.
-    pub(crate) fn sweep(&mut self) {
+    /// Forgets tokens that nobody holds any more but the cache, which does so in as many places as `cached` says: some at a
+    /// time. Who takes one from there says so again.
+    pub(crate) fn sweep(&mut self, cached: impl Fn(&Arc<Known>) -> usize) {
         let from = self.swept.map_or(Bound::Unbounded, Bound::Excluded);
         let some: Vec<Digest> =
             self.tokens.range((from, Bound::Unbounded)).map(|(digest, _)| *digest).take(SWEEP).collect();
@@ -134,7 +135,12 @@ impl Guards {
             let Some(guarded) = self.tokens.get_mut(&digest) else { continue };
             // A token never changes, so all of one digest expire at the same time.
             let expires = guarded.first().map(|guarded| guarded.expires);
-            guarded.retain(|guarded| guarded.known.upgrade().is_some_and(|known| known.is_awaited()));
+            guarded.retain(|guarded| {
+                let known = guarded.known.upgrade();
+                known.is_some_and(|known| {
+                    known.stays_listed(|| Arc::strong_count(&known) > 1 + cached(&known))
+                })
+            });
             if guarded.is_empty() {
                 self.tokens.remove(&digest);
                 self.doubtful.remove(&digest);
@@ -226,22 +232,22 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_is_forgotten_and_can_come_again() {
-        let (mut guards, known) = guarded([1, 1, 2]);
-        let mut listeners: Vec<_> = known.iter().map(|known| known.listen()).collect();
-        assert!(known.iter().all(|known| known.is_to_be_listed()));
+    fn what_only_the_cache_holds_is_forgotten_and_can_come_again() {
+        let (mut guards, cached) = guarded([1, 1, 2]);
+        let mut held: Vec<_> = cached.iter().map(Arc::clone).collect();
+        assert!(held.iter().all(|known| known.is_to_be_listed()));
         guards.doubt_all();
-        guards.sweep();
+        guards.sweep(|_| 1);
         assert_eq!((guards.len(), guards.expiries.len(), guards.doubtful.len()), (2, 2, 2));
-        listeners.remove(0);
-        guards.sweep();
+        held.remove(0);
+        guards.sweep(|_| 1);
         assert_eq!((guards.len(), guards.expiries.len(), guards.doubtful.len()), (2, 2, 2));
-        listeners.remove(0);
-        guards.sweep();
+        held.remove(0);
+        guards.sweep(|_| 1);
         assert_eq!((guards.len(), guards.expiries.len(), guards.doubtful.len()), (1, 1, 1));
-        assert!(known[0].is_to_be_listed() && !known[2].is_to_be_listed());
+        assert!(cached[0].is_to_be_listed() && !cached[2].is_to_be_listed());
         assert_eq!(guards.end_all(Ended::Unavailable), [digest(2)]);
-        assert_eq!(known[2].ended(), Some(Ended::Unavailable));
+        assert_eq!(cached[2].ended(), Some(Ended::Unavailable));
         assert_eq!((guards.len(), guards.expiries.len(), guards.doubtful.len()), (0, 0, 0));
     }
 
@@ -254,7 +260,7 @@ mod tests {
             guards.watch(&Arc::new(known_as(Digest(bytes), number)), true);
         }
         let left = [0; 4].map(|_| {
-            guards.sweep();
+            guards.sweep(|_| 0);
             guards.len()
         });
         assert_eq!(left, [SWEEP + 1, 1, 0, 0]);

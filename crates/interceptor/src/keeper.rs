@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::shared::Shared;
+use crate::shared::{Shared, State};
 use crate::verify::Asked;
 use crate::{Ended, Refusal};
 
@@ -73,7 +73,9 @@ impl Shared {
             }
         }
         state.negatives.tick(now);
-        state.guards.sweep();
+        let State { guards, index, .. } = &mut *state;
+        // The index, and a slot.
+        guards.sweep(|known| if index.holds(known) { 2 } else { 0 });
         let doubtful =
             if self.is_leased() && !state.reverifying { state.guards.doubtful() } else { Vec::new() };
         if !doubtful.is_empty() {

@@ -152,24 +152,24 @@ impl Known {
         }
     }
 
-    /// Whoever waits for its end listens already. Whether it has to be put into the list of guarded tokens.
+    /// Whether it has to be put into the list of guarded tokens, by whoever waits for its end and listens already.
     pub(crate) fn is_to_be_listed(&self) -> bool {
         !self.watched.swap(true, Ordering::SeqCst)
     }
 
-    /// Whether somebody waits for its end. If nobody does, whoever will puts it into the list anew. Under the lock of that list.
-    pub(crate) fn is_awaited(&self) -> bool {
-        let listened = || self.rest.event.total_listeners() > 0;
-        if listened() {
+    /// Whether it stays in that list, for somebody holds it. If nobody does, whoever will puts it there anew. Under the lock of
+    /// the list.
+    pub(crate) fn stays_listed(&self, is_held: impl Fn() -> bool) -> bool {
+        if is_held() {
             return true;
         }
-        self.watched.store(false, Ordering::SeqCst);
-        // Who came between may have seen that it is listed.
-        let listened = listened();
-        if listened {
+        // Who came between held it before looking whether it is listed: this swap comes after that look, or before it.
+        self.watched.swap(false, Ordering::SeqCst);
+        let held = is_held();
+        if held {
             self.watched.store(true, Ordering::SeqCst);
         }
-        listened
+        held
     }
 
     /// Resolves at its end; look at [`Self::ended`] after this returned, and when it resolves.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use gatekey_lease::{Digest, Down, Epoch, Nonce, Position, Seq};
+use gatekey_lease::{Digest, Down, Epoch, Nonce, Position, Seq, Up};
 use gatekey_proto::v1::{self, Verdict, VerifyTokenResponse};
 use tokio::sync::mpsc;
 
@@ -21,7 +21,8 @@ const TTL: Duration = Duration::from_hours(24 * 365 * 100);
 pub(crate) struct World {
     told: Mutex<Told>,
     pub(super) out: AtomicBool,
-    renews: Mutex<u64>,
+    /// What is said on the stream that stands for one.
+    stream: Mutex<Option<mpsc::UnboundedReceiver<Up>>>,
 }
 
 #[derive(Default)]
@@ -69,7 +70,8 @@ impl World {
     }
 
     pub(super) fn begin(&self, shared: &Shared) {
-        connected(shared);
+        let mut stream = self.stream();
+        connect(&mut stream, shared);
         let (id, seq) = {
             let mut told = self.told();
             told.resets += 1;
@@ -77,21 +79,54 @@ impl World {
         };
         shared.receive(Down::Reset { id, position: place(seq), epoch: Epoch(0) });
         if !self.out.load(Ordering::SeqCst) {
-            self.lease(shared);
+            lease(&mut stream, shared);
         }
     }
 
-    pub(super) fn lease(&self, shared: &Shared) {
-        // One at a time: the ids are counted here as they are there.
-        let mut renews = self.renews.lock().expect("nothing under this lock panics");
-        *renews += 1;
-        shared.renew();
-        shared.receive(Down::Grant { id: *renews, ttl: TTL });
+    /// Begins or ends an outage.
+    pub(super) fn outage(&self, begins: bool, shared: &Shared) {
+        let mut stream = self.stream();
+        self.out.store(begins, Ordering::SeqCst);
+        connect(&mut stream, shared);
+        if !begins {
+            let untold = std::mem::take(&mut self.told().untold);
+            self.tell(untold, shared);
+            lease(&mut stream, shared);
+        }
+    }
+
+    pub(super) fn tell(&self, digests: Vec<Digest>, shared: &Shared) {
+        let seq = {
+            let mut told = self.told();
+            told.seq += 1;
+            told.seq
+        };
+        shared.receive(Down::Invalidate { position: place(seq), digests: digests.into() });
+    }
+
+    fn stream(&self) -> MutexGuard<'_, Option<mpsc::UnboundedReceiver<Up>>> {
+        self.stream.lock().expect("nothing under this lock panics")
     }
 }
 
-pub(super) fn connected(shared: &Shared) {
-    shared.connected(None, mpsc::unbounded_channel().0);
+fn connect(stream: &mut Option<mpsc::UnboundedReceiver<Up>>, shared: &Shared) {
+    let (out, said) = mpsc::unbounded_channel();
+    *stream = Some(said);
+    shared.connected(None, out);
+}
+
+/// What was asked for is granted; nothing if it has begun anew meanwhile.
+fn lease(stream: &mut Option<mpsc::UnboundedReceiver<Up>>, shared: &Shared) {
+    shared.renew();
+    let mut asked = None;
+    while let Some(said) = stream.as_mut().and_then(|stream| stream.try_recv().ok()) {
+        if let Up::Renew { id, .. } = said {
+            asked = Some(id);
+        }
+    }
+    if let Some(id) = asked {
+        shared.receive(Down::Grant { id, ttl: TTL });
+    }
 }
 
 pub(super) fn place(seq: i64) -> Position {

@@ -1,6 +1,7 @@
 //! A question to the servers: VerifyToken, to one after the other until one answers. Nobody is asked twice, but for one whose
 //! connection ended meanwhile.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use gatekey_lease::{Digest, Position};
@@ -8,6 +9,7 @@ use gatekey_proto::v1::token_service_client::TokenServiceClient;
 use gatekey_proto::v1::verify_token_request::Credential;
 use gatekey_proto::v1::{VerifyTokenRequest, VerifyTokenResponse};
 use tokio::time::timeout;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Code, Request, Status};
 
 use super::servers::Remote;
@@ -25,21 +27,21 @@ impl Remote {
         position: Option<Position>,
     ) -> Option<VerifyTokenResponse> {
         let patience = shared.limits.patience;
-        let authorization = match self.authorization(shared) {
-            Ok(authorization) => authorization,
+        let mut proofs = match self.authorizations(shared) {
+            Ok(proofs) => proofs,
             Err(problem) => {
                 shared.trouble(&problem.to_string());
                 return None;
             }
         };
-        let request = |patience| {
+        let request = |patience, authorization: &Option<MetadataValue<Ascii>>| {
             let mut request = Request::new(VerifyTokenRequest {
                 credential: Some(Credential::TokenSha256(digest.0.to_vec())),
                 position: position.map(wire::position),
                 ..Default::default()
             });
             request.set_timeout(patience);
-            if let Some(authorization) = &authorization {
+            if let Some(authorization) = authorization {
                 request.metadata_mut().insert("authorization", authorization.clone());
             }
             request
@@ -57,15 +59,22 @@ impl Remote {
                 let mut service = TokenServiceClient::new(target.channel());
                 let Endpoint { host, port, .. } = target.endpoint();
                 let question = Question::begin(host, *port);
-                let request = || {
-                    let mut request = request(patience);
+                let request = |proofs: &VecDeque<_>| {
+                    let mut request = request(patience, &proofs[0]);
                     question.inject(request.metadata_mut());
                     request
                 };
                 let answer = async {
-                    match service.verify_token(request()).await {
+                    match service.verify_token(request(&proofs)).await {
                         // As when it was told to go for its age. Another is made.
-                        Err(status) if is_broken_connection(&status) => service.verify_token(request()).await,
+                        Err(status) if is_broken_connection(&status) => {
+                            service.verify_token(request(&proofs)).await
+                        }
+                        // By now it takes the other alone.
+                        Err(status) if status.code() == Code::Unauthenticated && proofs.len() > 1 => {
+                            proofs.pop_front();
+                            service.verify_token(request(&proofs)).await
+                        }
                         answer => answer,
                     }
                 };

@@ -1,6 +1,7 @@
 //! The servers that the endpoints stand for. Names are resolved again and again, to all their addresses, so that replicas may
 //! come and go.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -66,14 +67,18 @@ impl Remote {
         }
     }
 
-    /// The `authorization` of a question. That of the stream while one is open: a server has taken it, and may not take one that is
-    /// newer yet.
-    pub(super) fn authorization(
+    /// The `authorization` of a question: that of the stream while one is open, since a server has taken it and may not take one
+    /// that is newer yet; then the newest, if it is another.
+    pub(super) fn authorizations(
         &self,
         shared: &Shared,
-    ) -> Result<Option<MetadataValue<Ascii>>, CredentialError> {
+    ) -> Result<VecDeque<Option<MetadataValue<Ascii>>>, CredentialError> {
         let taken = self.taken.lock().expect("nothing under this lock panics").clone();
-        taken.map_or_else(|| self.newest_authorization(shared), |taken| Ok(Some(taken)))
+        match (taken, self.newest_authorization(shared)) {
+            (Some(taken), Ok(newest)) if newest.as_ref() != Some(&taken) => Ok([Some(taken), newest].into()),
+            (Some(taken), _) => Ok([Some(taken)].into()),
+            (None, newest) => newest.map(|newest| [newest].into()),
+        }
     }
 
     /// A server has taken a stream that was opened by this.

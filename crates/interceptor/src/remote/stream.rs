@@ -54,7 +54,8 @@ struct Opened {
 
 /// The stream, and by what is said on it.
 type Taken = (Opened, mpsc::UnboundedSender<Up>);
-type Opening<'a> = Pin<Box<dyn Future<Output = Result<Taken, String>> + Send + 'a>>;
+/// Nothing if there is no reason for another.
+type Opening<'a> = Pin<Box<dyn Future<Output = Result<Option<Taken>, String>> + Send + 'a>>;
 
 /// Until it is to leave, which it then says to the server.
 pub(crate) async fn keep(shared: Arc<Shared>, mut leaving: watch::Receiver<Leaving>) {
@@ -141,6 +142,8 @@ async fn session(
         }
     };
     let mut next: Option<Opening<'_>> = None;
+    // It has ended while the next is on its way.
+    let mut over = false;
     loop {
         tokio::select! {
             // A message that is here goes before a Renew that is due.
@@ -152,16 +155,18 @@ async fn session(
                 return End::Left;
             }
             () = shared.reopen.notified() => return End::Again,
-            message = stream.down.message() => {
+            message = stream.down.message(), if !over => {
                 let name = &stream.target.name;
                 let message = match message {
-                    Ok(Some(message)) => wire::down(message).map_err(|problem| format!("{name}: {problem}")),
-                    // It drains, or another stream of this holder took this one's place.
-                    Ok(None) => return End::Broken { was_leased: schedule.was_leased },
+                    Ok(Some(message)) => {
+                        wire::down(message).map(Some).map_err(|problem| format!("{name}: {problem}"))
+                    }
+                    // It drains, its credentials have expired, or another stream of this holder took this one's place.
+                    Ok(None) => Ok(None),
                     Err(status) => Err(told(&stream.target, "Watch", &status)),
                 };
                 match message {
-                    Ok(message) => {
+                    Ok(Some(message)) => {
                         let meant = shared.receive(message);
                         if meant == Meant::Leave {
                             until_ended(stream.down).await;
@@ -169,28 +174,41 @@ async fn session(
                         }
                         schedule.heard(meant);
                     }
+                    Ok(None) => over = true,
                     Err(problem) => {
                         shared.trouble(&problem);
-                        return End::Broken { was_leased: schedule.was_leased };
+                        over = true;
                     }
+                }
+                if over && next.is_none() {
+                    return End::Broken { was_leased: schedule.was_leased };
                 }
             }
             opened = coming(&mut next) => {
                 next = None;
                 match opened {
                     // What still comes on the one before must not be heard any more.
-                    Ok(taken) => (stream, schedule) = begin(shared, remote, taken),
+                    Ok(Some(taken)) => {
+                        let was_leased = schedule.was_leased;
+                        (stream, schedule) = begin(shared, remote, taken);
+                        (schedule.was_leased, over) = (was_leased, false);
+                    }
+                    Ok(None) => {}
                     // With the next Renew it is tried again, for as long as the one before goes on.
                     Err(problem) => shared.trouble(&problem),
                 }
+                if over {
+                    return End::Broken { was_leased: schedule.was_leased };
+                }
             }
-            () = sleep_until(schedule.next) => {
+            () = sleep_until(schedule.next), if !over => {
                 if schedule.in_vain() {
                     shared.trouble(&format!("{}: Watch: no lease in time", stream.target.name));
                     return End::Broken { was_leased: schedule.was_leased };
                 }
                 if next.is_none() && rotated(shared, remote, &stream) {
-                    next = Some(Box::pin(successor(shared, remote, Arc::clone(&stream.target))));
+                    let (target, used) = (Arc::clone(&stream.target), stream.authorization.clone());
+                    next = Some(Box::pin(successor(shared, remote, target, used)));
                 }
                 shared.renew();
                 schedule.asked();
@@ -230,14 +248,28 @@ fn begin(shared: &Shared, remote: &Remote, (stream, out): Taken) -> (Opened, Sch
 
 /// The stream that is to take this one's place at the same server, by what proves this service now. This one goes on until
 /// it is there.
-async fn successor(shared: &Shared, remote: &Remote, before: Arc<Target>) -> Result<Taken, String> {
+async fn successor(
+    shared: &Shared,
+    remote: &Remote,
+    before: Arc<Target>,
+    used: Option<MetadataValue<Ascii>>,
+) -> Result<Option<Taken>, String> {
     let targets = remote.resolve(shared).await;
-    let same = targets.iter().find(|target| target.is_at(&before)).or(targets.first());
-    open(shared, remote, same.map_or(before, Arc::clone)).await
+    let mut same = targets.iter().find(|target| target.is_at(&before));
+    // Its name stands for others by now, who get the new certificate. A new JWT is as good here.
+    if same.is_none() && remote.rotated(std::slice::from_ref(&before)) {
+        same = targets.first();
+    }
+    let target = same.unwrap_or(&before);
+    // Files of TLS that can't be used have changed nothing.
+    if Arc::ptr_eq(target, &before) && remote.newest_authorization(shared).is_ok_and(|now| now == used) {
+        return Ok(None);
+    }
+    open(shared, remote, Arc::clone(target)).await.map(Some)
 }
 
 /// Never, if none is under way.
-async fn coming(next: &mut Option<Opening<'_>>) -> Result<Taken, String> {
+async fn coming(next: &mut Option<Opening<'_>>) -> Result<Option<Taken>, String> {
     match next {
         Some(next) => next.await,
         None => std::future::pending().await,

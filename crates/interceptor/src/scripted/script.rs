@@ -1,5 +1,6 @@
 //! A server whose every word is a test's.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -214,6 +215,15 @@ impl Stream {
     pub(crate) fn grant(&self, id: u64) {
         let ttl = prost_types::Duration::try_from(LEASE).expect("short");
         self.tell(Told::Grant(v1::Grant { id, ttl: Some(ttl) }));
+    }
+
+    /// Goes on for ever, with a lease that is short and so is renewed soon.
+    pub(crate) async fn keep(&mut self, reset_id: u64) -> Infallible {
+        loop {
+            let id = self.renew(reset_id).await;
+            let ttl = prost_types::Duration { seconds: 2, nanos: 0 };
+            self.tell(Told::Grant(v1::Grant { id, ttl: Some(ttl) }));
+        }
     }
 
     /// Up to a lease, from an empty cache.

@@ -168,7 +168,10 @@ async fn a_new_certificate_is_used_without_a_restart() {
     stream.hello().await;
     assert_eq!(stream.certificate.as_ref(), Some(&first.der));
     files.prove_by(&second);
-    let mut stream = script.stream().await;
+    let mut stream = tokio::select! {
+        never = stream.keep(0) => match never {},
+        stream = script.stream() => stream,
+    };
     assert_eq!(stream.certificate.as_ref(), Some(&second.der));
     assert_eq!(stream.hello().await.stream, 2);
     checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");

@@ -191,25 +191,45 @@ async fn a_new_jwt_that_nobody_takes_yet_ends_nothing() {
     stream.reset(1, 0);
     *script.refused.lock().expect("nobody panics") = Some("Bearer second".to_owned());
     std::fs::write(&jwt, "second").expect("written");
-    clock.advance(Duration::from_secs(2));
-    refused(&script, 2).await;
+    clock.advance(Duration::from_secs(1));
+    tokio::select! {
+        never = stream.keep(1) => match never {},
+        () = refused(&script, 2) => {}
+    }
     // The first stream goes on meanwhile, and so does what proved the service on it.
-    let id = stream.renew(1).await;
-    stream.grant(id);
-    timeout(ROOMY, gatekey.leased()).await.expect("in time");
-    let value = value();
-    checked(&mut script, &gatekey, &value, Verdict::Active).await.expect("good");
-    revoke(&stream, 1, &value);
-    acks(&mut stream, 1).await;
-    let trouble = gatekey.health().trouble.unwrap_or_default();
-    assert!(trouble.is_empty() || trouble.contains("not yet"), "{trouble}");
+    let check = check(&gatekey, &value());
+    let question = tokio::select! {
+        never = stream.keep(1) => match never {},
+        question = script.question() => question,
+    };
+    reply(question, Verdict::Active);
+    check.await.expect("no panic").expect("good");
     *script.refused.lock().expect("nobody panics") = None;
-    // With the next Renew of a lease of two minutes.
-    gatekey.shared().renew();
-    drop(stream);
-    let mut again = script.stream().await;
+    let mut again = tokio::select! {
+        never = stream.keep(1) => match never {},
+        again = script.stream() => again,
+    };
     assert_eq!(again.authorization.as_deref(), Some("Bearer second"));
-    assert_eq!(again.hello().await.position, at(1));
+    assert_eq!(again.hello().await.stream, 2);
+}
+
+/// Its issuer's key was withdrawn: no server takes it any more, though its stream goes on.
+#[tokio::test]
+async fn a_question_is_asked_by_the_newer_jwt_where_that_of_the_stream_is_taken_no_more() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let jwt = folder.path().join("jwt");
+    std::fs::write(&jwt, "first").expect("written");
+    let mut script = Script::start().await;
+    let builder = Gatekey::builder([format!("http://{}", script.address)]).bearer_file(&jwt);
+    let clock = Clock::default();
+    let gatekey = builder.clock(clock.clone()).connect().expect("good settings");
+    let mut stream = script.stream().await;
+    stream.lease().await;
+    timeout(ROOMY, gatekey.leased()).await.expect("in time");
+    *script.refused.lock().expect("nobody panics") = Some("Bearer first".to_owned());
+    std::fs::write(&jwt, "second").expect("written");
+    clock.advance(Duration::from_secs(2));
+    checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
 }
 
 /// Elsewhere, a delete would wait for the lease that it had here.
@@ -237,7 +257,10 @@ async fn a_new_jwt_is_shown_to_the_same_server() {
     book.write("more", Entry::At(gone()));
     std::fs::write(&jwt, "second").expect("written");
     clock.advance(Duration::from_secs(31));
-    let mut again = here.stream().await;
+    let mut again = tokio::select! {
+        never = stream.keep(0) => match never {},
+        again = here.stream() => again,
+    };
     assert_eq!(again.authorization.as_deref(), Some("Bearer second"));
     assert_eq!(again.hello().await.stream, 2);
 }

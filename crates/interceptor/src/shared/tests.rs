@@ -101,6 +101,31 @@ async fn an_outage_ends_what_goes_on_and_costs_no_memory() {
     assert_eq!(after.ended(), Some(Ended::Revoked));
 }
 
+/// It asked once, and holds the token. That it is in the cache no more must not keep its end from it.
+#[tokio::test]
+async fn who_has_asked_once_is_told_for_as_long_as_it_holds_the_token() {
+    let fake = FakeGatekey::start();
+    let gatekey = fake.gatekey();
+    let (value, other) = (fake.token(TokenType::Batch).mint(), fake.token(TokenType::Batch).mint());
+    let token = gatekey.verify(&value, Rule::Batch).await.expect("good");
+    let cached_only = gatekey.verify(&other, Rule::Batch).await.expect("good");
+    for token in [&token, &cached_only] {
+        assert_eq!(futures_util::FutureExt::now_or_never(token.revoked()), None);
+    }
+    assert_eq!(gatekey.health().guarded_tokens, 2);
+    drop(cached_only);
+    fake.advance(Duration::from_secs(1));
+    assert_eq!(gatekey.health().guarded_tokens, 1, "nobody but the cache holds the other");
+    {
+        let shared = gatekey.shared();
+        let mut state = shared.lock();
+        shared.cache.clear(&mut state.index);
+    }
+    fake.advance(Duration::from_secs(1));
+    fake.revoke(&value);
+    assert_eq!(token.ended(), Some(Ended::Revoked));
+}
+
 #[tokio::test]
 async fn a_fake_begins_anew_and_takes_its_leave_as_the_real_one_does() {
     let fake = FakeGatekey::start();
