@@ -177,17 +177,17 @@ impl Access {
 /// What a handler may take a path for, `last` of which it reads by rules of its own. Nothing if it may lead anywhere.
 fn readings(path: &str, last: &str) -> Option<Vec<String>> {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
-    let (mut plain, mut is_odd) = (String::new(), matches!(decoded, Cow::Owned(_)));
-    for segment in decoded.split('/').skip(1) {
-        match segment {
-            ".." => return None,
-            "" | "." => is_odd = true,
-            segment => plain.extend(["/", segment]),
-        }
+    let segments = || decoded.split('/').skip(1);
+    if segments().any(|segment| segment == "..") {
+        return None;
     }
-    if !is_odd {
+    let is_left_out = |segment: &&str| matches!(*segment, "" | ".");
+    // Nearly every path is: no memory is taken for it.
+    if matches!(decoded, Cow::Borrowed(_)) && !segments().any(|segment| is_left_out(&segment)) {
         return Some(Vec::new());
     }
+    let plain: String =
+        segments().filter(|segment| !is_left_out(segment)).flat_map(|segment| ["/", segment]).collect();
     if !decoded.ends_with('/') {
         return Some(vec![decoded.into_owned(), plain]);
     }

@@ -1,9 +1,9 @@
 //! A hit of the local check touches no allocator: it neither allocates nor frees, but for a thread's very first.
 
 use allocation_counter::{AllocationInfo, measure};
-use gatekey_interceptor::{FakeGatekey, Gatekey, Refusal, Rule, TokenType};
+use gatekey_interceptor::{Access, FakeGatekey, Gatekey, Refusal, Rule, TokenType};
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 
 /// Enough that some stand in each other's way.
 const TOKENS: usize = 5_000;
@@ -60,6 +60,16 @@ async fn a_hit_of_the_other_type_allocates_nothing() {
         assert_eq!(refusal, Refusal::WrongType(TokenType::Batch));
     };
     assert_untouched(measure(check), "a realtime token where a batch token is required");
+}
+
+#[test]
+fn the_rule_of_a_plain_path_allocates_nothing() {
+    let rows = [("/v1/jobs/{id}/audio", Rule::Realtime), ("/files/{*path}", Rule::Batch)];
+    let access = Access::routes(rows).expect("good");
+    for (path, rule) in [("/v1/jobs/7/audio", Rule::Realtime), ("/files/a/b.txt", Rule::Batch)] {
+        let found = || assert_eq!(access.rule(&Method::GET, path), Ok(rule));
+        assert_untouched(measure(found), path);
+    }
 }
 
 #[tokio::test]
