@@ -1,14 +1,16 @@
 //! Access rules: which token a route asks for. Routes are matched by the router that axum and tonic themselves use, over
 //! the very path that they see, so that no spelling of a path gets by another rule than the router's.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use gatekey_access::{Refusal, Rule};
 use gatekey_model::TokenType;
 use http::Method;
-use percent_encoding::percent_decode_str;
+
+use readings::{pattern_decoded, readings};
+
+mod readings;
 
 /// Which token each route asks for. A route without a rule is refused.
 ///
@@ -59,7 +61,11 @@ enum Kind {
 }
 
 struct Table {
-    router: matchit::Router<Route>,
+    /// By the number of their route.
+    router: matchit::Router<usize>,
+    /// The same patterns decoded: some may be the same then. It is asked what a handler may read, never what came.
+    read: matchit::Router<Vec<usize>>,
+    routes: Vec<Route>,
     /// As they were written, for people.
     rows: Vec<(String, Rule)>,
 }
@@ -130,16 +136,31 @@ impl Access {
             }
         }
         let mut router = matchit::Router::new();
-        for (path, route) in paths {
-            if let Err(problem) = router.insert(path, route) {
+        let mut decoded: Vec<(String, Vec<usize>)> = Vec::new();
+        for (number, (path, _)) in paths.iter().enumerate() {
+            if let Err(problem) = router.insert(*path, number) {
                 problems.push(format!("`{path}`: {problem}"));
             }
+            let path = pattern_decoded(path);
+            match decoded.iter_mut().find(|(other, _)| *other == path) {
+                Some((_, numbers)) => numbers.push(number),
+                None => decoded.push((path, vec![number])),
+            }
         }
+        let mut read = matchit::Router::new();
+        for (path, numbers) in decoded {
+            if let Err(problem) = read.insert(&path, numbers)
+                && problems.is_empty()
+            {
+                problems.push(format!("`{path}`, which others are once they are decoded: {problem}"));
+            }
+        }
+        let routes = paths.into_iter().map(|(_, route)| route).collect();
         if rows.is_empty() {
             problems.push("there must be at least one route".to_owned());
         }
         if problems.is_empty() {
-            Ok(Self(Kind::Routes(Arc::new(Table { router, rows }))))
+            Ok(Self(Kind::Routes(Arc::new(Table { router, read, routes, rows }))))
         } else {
             Err(InvalidAccess(problems))
         }
@@ -155,7 +176,7 @@ impl Access {
             Kind::Routes(table) => table,
         };
         let route = table.router.at(path).map_err(|_| Refusal::NoRule)?;
-        let rule = route.value.rule(method).ok_or(Refusal::NoRule)?;
+        let rule = table.routes[*route.value].rule(method).ok_or(Refusal::NoRule)?;
         if route.params.is_empty() {
             return Ok(rule);
         }
@@ -163,8 +184,8 @@ impl Access {
         let is_empty = route.params.iter().any(|(_, taken)| taken.is_empty());
         let last = route.params.iter().last().map_or("", |(_, taken)| taken);
         let same = |other: &str| {
-            let other = (other != path).then(|| table.router.at(other).ok()).flatten();
-            other.is_none_or(|other| other.value.rule(method) == Some(rule))
+            let Ok(others) = table.read.at(other) else { return true };
+            others.value.iter().all(|other| table.routes[*other].rule(method) == Some(rule))
         };
         if is_empty || !readings(path, last).is_some_and(|readings| readings.iter().all(|other| same(other)))
         {
@@ -172,31 +193,6 @@ impl Access {
         }
         Ok(rule)
     }
-}
-
-/// What a handler may take a path for, `last` of which it reads by rules of its own. Nothing if it may lead anywhere.
-fn readings(path: &str, last: &str) -> Option<Vec<String>> {
-    let decoded = percent_decode_str(path).decode_utf8_lossy();
-    let segments = || decoded.split('/').skip(1);
-    if segments().any(|segment| segment == "..") {
-        return None;
-    }
-    let is_left_out = |segment: &&str| matches!(*segment, "" | ".");
-    // Nearly every path is: no memory is taken for it.
-    if matches!(decoded, Cow::Borrowed(_)) && !segments().any(|segment| is_left_out(&segment)) {
-        return Some(Vec::new());
-    }
-    let plain: String =
-        segments().filter(|segment| !is_left_out(segment)).flat_map(|segment| ["/", segment]).collect();
-    if !decoded.ends_with('/') {
-        return Some(vec![decoded.into_owned(), plain]);
-    }
-    let mut readings = vec![format!("{plain}/"), decoded.into_owned()];
-    // The slash may be the route's own.
-    if percent_decode_str(last).last() == Some(b'/') {
-        readings.extend([format!("{plain}/index.html"), plain]);
-    }
-    Some(readings)
 }
 
 impl Route {

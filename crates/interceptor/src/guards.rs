@@ -23,8 +23,11 @@ pub(crate) struct Guards {
     swept: Option<Digest>,
 }
 
-/// How many tokens a sweep looks at: the lock that it is done under is that of the stream, too.
+/// How many tokens a sweep looks at, where there are not many times more: the lock that it is done under is that of the
+/// stream, too.
 const SWEEP: usize = 1_024;
+/// In how many sweeps each is looked at, however many there are.
+const SWEEPS: usize = 16;
 
 #[derive(Debug)]
 struct Guarded {
@@ -127,10 +130,11 @@ impl Guards {
     /// time. Who takes one from there says so again.
     pub(crate) fn sweep(&mut self, cached: impl Fn(&Arc<Known>) -> usize) {
         let from = self.swept.map_or(Bound::Unbounded, Bound::Excluded);
+        let most = SWEEP.max(self.tokens.len() / SWEEPS);
         let some: Vec<Digest> =
-            self.tokens.range((from, Bound::Unbounded)).map(|(digest, _)| *digest).take(SWEEP).collect();
+            self.tokens.range((from, Bound::Unbounded)).map(|(digest, _)| *digest).take(most).collect();
         // From the beginning again after the last.
-        self.swept = some.last().copied().filter(|_| some.len() == SWEEP);
+        self.swept = some.last().copied().filter(|_| some.len() == most);
         for digest in some {
             let Some(guarded) = self.tokens.get_mut(&digest) else { continue };
             // A token never changes, so all of one digest expire at the same time.

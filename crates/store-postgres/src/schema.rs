@@ -118,11 +118,11 @@ fn compare(applied: &[(i64, Vec<u8>)], oldest_known: Option<i64>, known: &Migrat
 }
 
 /// Brings the schema up to date, and says how it was before. Two at once do it one after the other, however long it takes: the
-/// second one calls `waiting` every now and then. The lock is the session's, and is left behind if a migration fails: so the
-/// connection is this one's own, and ends with it.
+/// second one tells `waiting` for whom, every now and then. The lock is the session's, and is left behind if a migration fails: so
+/// the connection is this one's own, and ends with it.
 pub(crate) async fn migrate(
     mut connection: PgConnection,
-    waiting: impl Fn() + Send,
+    waiting: impl Fn(&str) + Send,
 ) -> Result<SchemaState, OpenError> {
     lock(&mut connection, waiting).await.map_err(OpenError::Schema)?;
     // No limit for a statement, as a migration may take long. But one that waits for a table's lock stops everybody who comes
@@ -146,12 +146,18 @@ pub(crate) async fn migrate(
             }
         }
     }
+    // Where a pooler stands in between without anybody having said so, the session goes on.
+    sqlx::query("SELECT pg_advisory_unlock($1)")
+        .bind(LOCK)
+        .execute(&mut connection)
+        .await
+        .map_err(OpenError::Schema)?;
     connection.close().await.map_err(OpenError::Schema)?;
     Ok(before)
 }
 
 /// Takes the lock of whoever migrates, and tells while another one has it.
-async fn lock(connection: &mut PgConnection, waiting: impl Fn() + Send) -> Result<(), sqlx::Error> {
+async fn lock(connection: &mut PgConnection, waiting: impl Fn(&str) + Send) -> Result<(), sqlx::Error> {
     let mut told: Option<Instant> = None;
     loop {
         let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
@@ -162,11 +168,32 @@ async fn lock(connection: &mut PgConnection, waiting: impl Fn() + Send) -> Resul
             return Ok(());
         }
         if told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
-            waiting();
+            waiting(&holder(connection).await?);
             told = Some(Instant::now());
         }
         sleep(TRY_AGAIN).await;
     }
+}
+
+/// Who has the lock, for whoever has to end a session that is left of a machine that is gone.
+async fn holder(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+    let held: Option<(i32, Option<String>, Option<String>)> = sqlx::query_as(
+        "SELECT pg_locks.pid, host(client_addr), state
+         FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
+         WHERE locktype = 'advisory' AND granted AND objsubid = 1
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND (classid::bigint << 32 | objid::bigint) = $1",
+    )
+    .bind(LOCK)
+    .fetch_optional(connection)
+    .await?;
+    let Some((pid, address, state)) = held else { return Ok("another session".to_owned()) };
+    let (address, state) =
+        (address.unwrap_or_else(|| "an address not shown".to_owned()), state.unwrap_or_default());
+    Ok(format!(
+        "process {pid} of Postgres, from {address}, {}",
+        if state.is_empty() { "not shown" } else { &state }
+    ))
 }
 
 pub(crate) fn read_error(fault: Fault) -> OpenError {

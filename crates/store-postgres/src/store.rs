@@ -123,11 +123,11 @@ impl PostgresStore {
     /// Brings the schema up to date and says how it was before; refuses one that is newer and incompatible, or changed.
     /// May be called twice, and by two processes at once.
     pub async fn migrate(&self) -> Result<SchemaState, OpenError> {
-        self.migrate_and_tell(|| {}).await
+        self.migrate_and_tell(|_| {}).await
     }
 
-    /// The same, and calls this at once and every 10 seconds while it waits for another process that migrates.
-    pub async fn migrate_and_tell(&self, waiting: impl Fn() + Send) -> Result<SchemaState, OpenError> {
+    /// The same, and tells this, at once and every 10 seconds, for whom it waits while another process migrates.
+    pub async fn migrate_and_tell(&self, waiting: impl Fn(&str) + Send) -> Result<SchemaState, OpenError> {
         if self.direct.is_pooled() {
             return Err(OpenError::NeedsDirect);
         }

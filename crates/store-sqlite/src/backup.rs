@@ -14,6 +14,9 @@ use crate::fault::Fault;
 use crate::file_lock::{beside, private};
 use crate::read;
 
+/// What a copy leaves for whoever else writes to the disk.
+const LEFT: u64 = 16 << 20;
+
 /// A copy that is whole and on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copied {
@@ -40,6 +43,16 @@ pub enum BackupError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// There is not enough room for the copy and for what a server may write meanwhile.
+    #[error("{path} would leave too little room on its disk: {needed} MiB are needed, and {free} are free")]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// Free, in MiB.
+        free: u64,
+        /// Needed, in MiB.
+        needed: u64,
     },
     /// The path is no text that SQLite takes.
     #[error("the name {path} is no UTF-8")]
@@ -91,10 +104,16 @@ impl SqliteReader {
     async fn copy(&self, draft: &Path) -> Result<Copied, BackupError> {
         let failed = |source| BackupError::Write { path: draft.to_owned(), source };
         let name = draft.to_str().ok_or_else(|| BackupError::Name { path: draft.to_owned() })?;
+        let mut connection = self.pool.acquire().await.map_err(BackupError::Copy)?;
+        let size: i64 =
+            sqlx::query_scalar("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(BackupError::Copy)?;
         let mut options = OpenOptions::new();
         // Made first, so that nobody else can ever read it: SQLite takes an empty file.
         drop(private(options.write(true).create_new(true)).open(draft).map_err(failed)?);
-        let mut connection = self.pool.acquire().await.map_err(BackupError::Copy)?;
+        require_room(draft, u64::try_from(size).unwrap_or(u64::MAX))?;
         sqlx::query("VACUUM INTO ?1")
             .bind(name)
             .execute(&mut *connection)
@@ -105,6 +124,21 @@ impl SqliteReader {
         let file = File::open(draft).and_then(|file| file.sync_all().and_then(|()| file.metadata()));
         Ok(Copied { bytes: file.map_err(failed)?.len(), head })
     }
+}
+
+/// A server may write to the same disk, and can't do without.
+fn require_room(draft: &Path, size: u64) -> Result<(), BackupError> {
+    // Where it can't be seen, the copy tells.
+    let Ok(seen) = rustix::fs::statvfs(draft) else { return Ok(()) };
+    let (free, needed) = (seen.f_bavail.saturating_mul(seen.f_frsize), size.saturating_add(LEFT));
+    if free < needed {
+        return Err(BackupError::NoRoom {
+            path: draft.to_owned(),
+            free: free >> 20,
+            needed: needed.div_ceil(1 << 20),
+        });
+    }
+    Ok(())
 }
 
 /// Whether the copy is whole, and what it has.

@@ -92,8 +92,13 @@ impl Operator {
         self.store.head().await
     }
 
-    /// All revocations after this number, in the order of the log, and where the log stood before they were read: whoever
-    /// asks from there the next time misses none.
+    /// Whether the log of this database has come by there.
+    pub async fn has_come_by(&self, position: Position) -> Result<bool, StoreError> {
+        Ok(self.store.replica_rows(&[position]).await?.contained.contains(&position))
+    }
+
+    /// All revocations after this number up to where the log stood before they were read, in its order: whoever asks from
+    /// there the next time misses none.
     pub async fn revoked_after(&self, seq: Seq) -> Result<(Position, Vec<RevokedToken>), StoreError> {
         let head = self.store.head().await?;
         let mut revoked: Vec<RevokedToken> = Vec::new();
@@ -103,6 +108,7 @@ impl Operator {
             let more = page.len() >= PAGE as usize;
             revoked.extend(page);
             if !more {
+                revoked.retain(|revoked| revoked.position.seq <= head.seq);
                 revoked.sort_by_key(|revoked| revoked.position.seq);
                 return Ok((head, revoked));
             }

@@ -1,7 +1,6 @@
 //! A question to the servers: VerifyToken, to one after the other until one answers. Nobody is asked twice, but for one whose
 //! connection ended meanwhile.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use gatekey_lease::{Digest, Position};
@@ -9,12 +8,12 @@ use gatekey_proto::v1::token_service_client::TokenServiceClient;
 use gatekey_proto::v1::verify_token_request::Credential;
 use gatekey_proto::v1::{VerifyTokenRequest, VerifyTokenResponse};
 use tokio::time::timeout;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::{Code, Request, Status};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
 
 use super::servers::Remote;
 use super::target::{Target, innermost};
-use super::{Endpoint, wire};
+use super::{Authorization, Endpoint, wire};
 use crate::shared::Shared;
 use crate::traces::Question;
 
@@ -27,14 +26,14 @@ impl Remote {
         position: Option<Position>,
     ) -> Option<VerifyTokenResponse> {
         let patience = shared.limits.patience;
-        let mut proofs = match self.authorizations(shared) {
+        let proofs = match self.authorizations(shared) {
             Ok(proofs) => proofs,
             Err(problem) => {
                 shared.trouble(&problem.to_string());
                 return None;
             }
         };
-        let request = |patience, authorization: &Option<MetadataValue<Ascii>>| {
+        let request = |patience, authorization: &Authorization| {
             let mut request = Request::new(VerifyTokenRequest {
                 credential: Some(Credential::TokenSha256(digest.0.to_vec())),
                 position: position.map(wire::position),
@@ -59,25 +58,13 @@ impl Remote {
                 let mut service = TokenServiceClient::new(target.channel());
                 let Endpoint { host, port, .. } = target.endpoint();
                 let question = Question::begin(host, *port);
-                let request = |proofs: &VecDeque<_>| {
-                    let mut request = request(patience, &proofs[0]);
+                let request = |proof| {
+                    let mut request = request(patience, proof);
                     question.inject(request.metadata_mut());
                     request
                 };
-                let answer = async {
-                    match service.verify_token(request(&proofs)).await {
-                        // As when it was told to go for its age. Another is made.
-                        Err(status) if is_broken_connection(&status) => {
-                            service.verify_token(request(&proofs)).await
-                        }
-                        // By now it takes the other alone.
-                        Err(status) if status.code() == Code::Unauthenticated && proofs.len() > 1 => {
-                            proofs.pop_front();
-                            service.verify_token(request(&proofs)).await
-                        }
-                        answer => answer,
-                    }
-                };
+                // What a server has taken comes first: what is newer may not be taken yet.
+                let answer = verify(&mut service, proofs.iter().rev().map(request));
                 match timeout(patience, answer).await {
                     Ok(Ok(answer)) => {
                         question.end(Code::Ok);
@@ -103,6 +90,33 @@ impl Remote {
         }
         None
     }
+}
+
+/// Asks one server by each proof of this service, until it takes one.
+async fn verify(
+    service: &mut TokenServiceClient<Channel>,
+    requests: impl Iterator<Item = Request<VerifyTokenRequest>>,
+) -> Result<Response<VerifyTokenResponse>, Status> {
+    let mut refused = Status::unauthenticated("nothing proves this service");
+    for request in requests {
+        let again = copy(&request);
+        let answer = match service.verify_token(request).await {
+            // As when it was told to go for its age. Another is made.
+            Err(status) if is_broken_connection(&status) => service.verify_token(again).await,
+            answer => answer,
+        };
+        match answer {
+            Err(status) if status.code() == Code::Unauthenticated => refused = status,
+            answer => return answer,
+        }
+    }
+    Err(refused)
+}
+
+fn copy(request: &Request<VerifyTokenRequest>) -> Request<VerifyTokenRequest> {
+    let mut copy = Request::new(request.get_ref().clone());
+    *copy.metadata_mut() = request.metadata().clone();
+    copy
 }
 
 /// Whether a connection ended under the question, which may not even have left. That there is none is another matter

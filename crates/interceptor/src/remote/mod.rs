@@ -5,6 +5,7 @@ mod ask;
 mod credentials;
 mod endpoint;
 mod names;
+mod opening;
 mod schedule;
 mod servers;
 mod stream;
@@ -12,6 +13,8 @@ mod target;
 #[cfg(feature = "tls")]
 mod tls;
 mod wire;
+
+use tonic::metadata::{Ascii, MetadataValue};
 
 pub(crate) use credentials::{CredentialError, Credentials};
 pub(crate) use endpoint::Endpoint;
@@ -22,3 +25,6 @@ pub(crate) use servers::Remote;
 pub(crate) use stream::keep;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
+
+/// What proves this service on a call; nothing where its certificate does.
+type Authorization = Option<MetadataValue<Ascii>>;

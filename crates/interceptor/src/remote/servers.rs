@@ -1,10 +1,10 @@
 //! The servers that the endpoints stand for. Names are resolved again and again, to all their addresses, so that replicas may
 //! come and go.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,12 +12,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use gatekey_lease::Moment;
 use tokio::sync::{self, Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
-use tonic::metadata::{Ascii, MetadataValue};
 
 use super::target::{MadeOf, Target, innermost};
 #[cfg(feature = "tls")]
 use super::tls::{Followed, Tls};
-use super::{CredentialError, Credentials, Endpoint, Names};
+use super::{Authorization, CredentialError, Credentials, Endpoint, Names};
 use crate::shared::Shared;
 
 /// How long names are taken for resolved.
@@ -38,8 +37,11 @@ pub(crate) struct Remote {
     tls: Followed,
     targets: watch::Sender<Arc<[Arc<Target>]>>,
     resolved: Mutex<Option<Moment>>,
-    /// The `authorization` of the stream that is open, if it has one.
-    taken: Mutex<Option<MetadataValue<Ascii>>>,
+    /// The `authorization` of the last stream that a server took, if it has one.
+    taken: Mutex<Authorization>,
+    /// How often names were looked up, and when that which was heard of last began.
+    begun: AtomicU64,
+    published: Mutex<u64>,
     /// Servers come and go: names are to be looked up again.
     stale: Notify,
     /// When they were looked up last for questions that nobody answered, or began to be.
@@ -62,40 +64,31 @@ impl Remote {
             targets: watch::Sender::new(Arc::new([])),
             resolved: Mutex::new(None),
             taken: Mutex::new(None),
+            begun: AtomicU64::new(0),
+            published: Mutex::new(0),
             stale: Notify::new(),
             looked: sync::Mutex::new(None),
         }
     }
 
-    /// The `authorization` of a question: that of the stream while one is open, since a server has taken it and may not take one
-    /// that is newer yet; then the newest, if it is another.
-    pub(super) fn authorizations(
-        &self,
-        shared: &Shared,
-    ) -> Result<VecDeque<Option<MetadataValue<Ascii>>>, CredentialError> {
+    /// What may prove this service now: the newest, and then what a server has taken if that is another, since the newest may not be
+    /// taken yet.
+    pub(super) fn authorizations(&self, shared: &Shared) -> Result<Vec<Authorization>, CredentialError> {
         let taken = self.taken.lock().expect("nothing under this lock panics").clone();
         match (taken, self.newest_authorization(shared)) {
-            (Some(taken), Ok(newest)) if newest.as_ref() != Some(&taken) => Ok([Some(taken), newest].into()),
-            (Some(taken), _) => Ok([Some(taken)].into()),
-            (None, newest) => newest.map(|newest| [newest].into()),
+            (Some(taken), Ok(newest)) if newest.as_ref() != Some(&taken) => Ok(vec![newest, Some(taken)]),
+            (Some(taken), _) => Ok(vec![Some(taken)]),
+            (None, newest) => Ok(vec![newest?]),
         }
     }
 
     /// A server has taken a stream that was opened by this.
-    pub(super) fn taken(&self, authorization: Option<MetadataValue<Ascii>>) {
+    pub(super) fn taken(&self, authorization: Authorization) {
         *self.taken.lock().expect("nothing under this lock panics") = authorization;
     }
 
-    /// No stream is open any more.
-    pub(super) fn ended(&self) {
-        *self.taken.lock().expect("nothing under this lock panics") = None;
-    }
-
-    /// The `authorization` of a stream that is opened now.
-    pub(super) fn newest_authorization(
-        &self,
-        shared: &Shared,
-    ) -> Result<Option<MetadataValue<Ascii>>, CredentialError> {
+    /// The newest there is.
+    pub(super) fn newest_authorization(&self, shared: &Shared) -> Result<Authorization, CredentialError> {
         self.credentials.authorization(shared.clock.moment(), |problem| shared.trouble(&problem.to_string()))
     }
 
@@ -174,6 +167,7 @@ impl Remote {
 
     async fn look_up(&self, shared: &Shared) -> Arc<[Arc<Target>]> {
         let now = shared.clock.moment();
+        let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         #[cfg(feature = "tls")]
         let before = Arc::clone(&self.targets.borrow());
         #[cfg(feature = "tls")]
@@ -195,14 +189,14 @@ impl Remote {
         };
         #[cfg(feature = "tls")]
         if before.iter().any(|target| target.made_of.material != material) {
-            self.publish(shared, &made_of, None);
+            self.publish(shared, number, &made_of, None);
         }
         let mut resolved = Some(now);
         let ask = async |endpoint| (endpoint, timeout(ANSWERS_WITHIN, self.names.addresses(endpoint)).await);
         let mut answers: FuturesUnordered<_> = self.endpoints.iter().map(ask).collect();
         while let Some((endpoint, answer)) = answers.next().await {
             match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                Ok(addresses) => self.publish(shared, &made_of, Some((endpoint, &addresses))),
+                Ok(addresses) => self.publish(shared, number, &made_of, Some((endpoint, &addresses))),
                 Err(cause) => {
                     // To be tried again with the next stream.
                     resolved = None;
@@ -218,36 +212,42 @@ impl Remote {
     fn publish(
         &self,
         shared: &Shared,
+        number: u64,
         made_of: &impl Fn(&Endpoint, SocketAddr) -> MadeOf,
         answered: Option<(&Endpoint, &[SocketAddr])>,
     ) {
-        let mut problems = Vec::new();
-        self.targets.send_modify(|targets| {
-            let addresses = |endpoint: &Endpoint| match answered {
-                Some((this, addresses)) if this == endpoint => addresses.to_vec(),
-                _ => {
-                    let before = targets.iter().filter(|target| target.endpoint() == endpoint);
-                    before.map(|target| target.made_of.address).collect()
+        let mut published = self.published.lock().expect("nothing under this lock panics");
+        // Files of TLS and names that were looked at later count. Those names are asked for there, too.
+        if *published > number {
+            return;
+        }
+        *published = number;
+        let before = Arc::clone(&self.targets.borrow());
+        let addresses = |endpoint: &Endpoint| match answered {
+            Some((this, addresses)) if this == endpoint => addresses.to_vec(),
+            _ => {
+                let before = before.iter().filter(|target| target.endpoint() == endpoint);
+                before.map(|target| target.made_of.address).collect()
+            }
+        };
+        let (mut now, mut problems): (Vec<Arc<Target>>, Vec<String>) = (Vec::new(), Vec::new());
+        for endpoint in &self.endpoints {
+            for made_of in addresses(endpoint).into_iter().map(|address| made_of(endpoint, address)) {
+                if now.iter().any(|target| target.made_of == made_of) {
+                    continue;
                 }
-            };
-            let mut now: Vec<Arc<Target>> = Vec::new();
-            for endpoint in &self.endpoints {
-                for made_of in addresses(endpoint).into_iter().map(|address| made_of(endpoint, address)) {
-                    if now.iter().any(|target| target.made_of == made_of) {
-                        continue;
-                    }
-                    // A server that stays keeps its connection.
-                    match targets.iter().find(|target| target.made_of == made_of) {
-                        Some(target) => now.push(Arc::clone(target)),
-                        None => match Target::new(made_of) {
-                            Ok(target) => now.push(Arc::new(target)),
-                            Err(cause) => problems.push(format!("{endpoint}: {}", innermost(&cause))),
-                        },
-                    }
+                // A server that stays keeps its connection.
+                match before.iter().find(|target| target.made_of == made_of) {
+                    Some(target) => now.push(Arc::clone(target)),
+                    None => match Target::new(made_of) {
+                        Ok(target) => now.push(Arc::new(target)),
+                        Err(cause) => problems.push(format!("{endpoint}: {}", innermost(&cause))),
+                    },
                 }
             }
-            *targets = now.into();
-        });
+        }
+        self.targets.send_replace(now.into());
+        drop(published);
         for problem in problems {
             shared.trouble(&problem);
         }

@@ -1,25 +1,19 @@
 //! The stream: opened to one server after the other, with a Renew every fifth of a lease. It has a thread of its own, so
 //! that a busy service does not lose its lease.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatekey_lease::Up;
 use gatekey_proto::v1::WatchResponse;
-use gatekey_proto::v1::revocation_service_client::RevocationServiceClient;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until, timeout};
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::Channel;
-use tonic::{Request, Streaming};
+use tonic::Streaming;
 
 use super::ask::told;
+use super::opening::{Opened, Opening, Taken, coming, open, rotated, successor};
 use super::schedule::Schedule;
 use super::servers::Remote;
-use super::target::{Target, innermost};
+use super::target::Target;
 use super::wire;
 use crate::backend::Source;
 use crate::gatekey::Leaving;
@@ -32,8 +26,6 @@ const OPEN_AGAIN: Duration = Duration::from_millis(20);
 const OPEN_AGAIN_LAST: Duration = Duration::from_secs(5);
 /// How long the server may take to end the stream after a Release.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How long the server may take to open a stream.
-const OPEN: Duration = Duration::from_secs(2);
 
 /// How a session ended.
 enum End {
@@ -44,18 +36,6 @@ enum End {
     /// At another server; whether there had been a lease.
     Broken { was_leased: bool },
 }
-
-/// A stream that a server has taken.
-struct Opened {
-    target: Arc<Target>,
-    authorization: Option<MetadataValue<Ascii>>,
-    down: Streaming<WatchResponse>,
-}
-
-/// The stream, and by what is said on it.
-type Taken = (Opened, mpsc::UnboundedSender<Up>);
-/// Nothing if there is no reason for another.
-type Opening<'a> = Pin<Box<dyn Future<Output = Result<Option<Taken>, String>> + Send + 'a>>;
 
 /// Until it is to leave, which it then says to the server.
 pub(crate) async fn keep(shared: Arc<Shared>, mut leaving: watch::Receiver<Leaving>) {
@@ -89,9 +69,7 @@ async fn streams(shared: &Shared, remote: &Remote, leaving: &mut watch::Receiver
         if targets.is_empty() {
             failures += 1;
         } else {
-            let end = session(shared, remote, &targets[number % targets.len()], leaving).await;
-            remote.ended();
-            match end {
+            match session(shared, remote, &targets[number % targets.len()], leaving).await {
                 End::Left => return,
                 End::Again => continue,
                 End::Broken { was_leased } => {
@@ -132,7 +110,7 @@ async fn session(
 ) -> End {
     let opened = tokio::select! {
         () = left(leaving) => return End::Left,
-        opened = open(shared, remote, Arc::clone(target)) => opened,
+        opened = open(shared, remote, target) => opened,
     };
     let (mut stream, mut schedule) = match opened {
         Ok(taken) => begin(shared, remote, taken),
@@ -217,70 +195,12 @@ async fn session(
     }
 }
 
-/// Until a server has taken the stream. Whatever is wrong before that costs no lease: it may be a proxy that is there
-/// without a server, or a JWT that nobody takes yet.
-async fn open(shared: &Shared, remote: &Remote, target: Arc<Target>) -> Result<Taken, String> {
-    let authorization = remote.newest_authorization(shared).map_err(|problem| problem.to_string())?;
-    let (out, sent) = mpsc::unbounded_channel();
-    let mut request: Request<_> = Request::new(UnboundedReceiverStream::new(sent).map(wire::up));
-    if let Some(authorization) = &authorization {
-        request.metadata_mut().insert("authorization", authorization.clone());
-    }
-    let opened = async {
-        let channel: Channel =
-            target.connect().await.map_err(|cause| format!("{}: {}", target.name, innermost(&cause)))?;
-        let watch = RevocationServiceClient::new(channel).watch(request).await;
-        watch.map(tonic::Response::into_inner).map_err(|status| told(&target, "Watch", &status))
-    };
-    match timeout(OPEN, opened).await {
-        Ok(down) => Ok((Opened { down: down?, target, authorization }, out)),
-        Err(_) => Err(format!("{}: Watch: no answer in time", target.name)),
-    }
-}
-
 /// The first messages on it.
 fn begin(shared: &Shared, remote: &Remote, (stream, out): Taken) -> (Opened, Schedule) {
     remote.taken(stream.authorization.clone());
     shared.connected(Some(Arc::clone(&stream.target.name)), out);
     shared.renew();
     (stream, Schedule::new())
-}
-
-/// The stream that is to take this one's place at the same server, by what proves this service now. This one goes on until
-/// it is there.
-async fn successor(
-    shared: &Shared,
-    remote: &Remote,
-    before: Arc<Target>,
-    used: Option<MetadataValue<Ascii>>,
-) -> Result<Option<Taken>, String> {
-    let targets = remote.resolve(shared).await;
-    let mut same = targets.iter().find(|target| target.is_at(&before));
-    // Its name stands for others by now, who get the new certificate. A new JWT is as good here.
-    if same.is_none() && remote.rotated(std::slice::from_ref(&before)) {
-        same = targets.first();
-    }
-    let target = same.unwrap_or(&before);
-    // Files of TLS that can't be used have changed nothing.
-    if Arc::ptr_eq(target, &before) && remote.newest_authorization(shared).is_ok_and(|now| now == used) {
-        return Ok(None);
-    }
-    open(shared, remote, Arc::clone(target)).await.map(Some)
-}
-
-/// Never, if none is under way.
-async fn coming(next: &mut Option<Opening<'_>>) -> Result<Option<Taken>, String> {
-    match next {
-        Some(next) => next.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Whether new credentials are there: the stream under the old ones ends when they expire.
-fn rotated(shared: &Shared, remote: &Remote, stream: &Opened) -> bool {
-    // What can't be read now may be in the middle of a rotation.
-    remote.newest_authorization(shared).is_ok_and(|now| now != stream.authorization)
-        || remote.rotated(std::slice::from_ref(&stream.target))
 }
 
 /// The server ends the stream once it has read the Release.

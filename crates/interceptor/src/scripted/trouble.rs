@@ -72,7 +72,8 @@ async fn a_name_is_looked_up_again_once_all_its_servers_failed() {
     let book = Arc::new(Book::default());
     book.write("gatekey", Entry::At(gone()));
     let gatekey = named(&book, &Clock::default());
-    book.looks.subscribe().wait_for(|looks| *looks > 0).await.expect("it is there");
+    let mut looks = book.looks.subscribe();
+    timeout(ROOMY, looks.wait_for(|looks| *looks > 0)).await.expect("in time").expect("it is there");
     book.write("gatekey", Entry::At(script.address));
     // Not the 30 seconds for which a name is taken for resolved.
     let mut stream = timeout(Duration::from_secs(20), script.stream()).await.expect("soon");
@@ -229,6 +230,28 @@ async fn a_question_is_asked_by_the_newer_jwt_where_that_of_the_stream_is_taken_
     *script.refused.lock().expect("nobody panics") = Some("Bearer first".to_owned());
     std::fs::write(&jwt, "second").expect("written");
     clock.advance(Duration::from_secs(2));
+    checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
+}
+
+/// The stream by the one before has ended, and it is as good as it was.
+#[tokio::test]
+async fn the_jwt_that_was_taken_last_is_good_until_another_is_taken() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let jwt = folder.path().join("jwt");
+    std::fs::write(&jwt, "first").expect("written");
+    let mut script = Script::start().await;
+    let builder = Gatekey::builder([format!("http://{}", script.address)]).bearer_file(&jwt);
+    let clock = Clock::default();
+    let gatekey = builder.clock(clock.clone()).connect().expect("good settings");
+    let mut stream = script.stream().await;
+    stream.lease().await;
+    timeout(ROOMY, gatekey.leased()).await.expect("in time");
+    *script.refused.lock().expect("nobody panics") = Some("Bearer second".to_owned());
+    std::fs::write(&jwt, "second").expect("written");
+    clock.advance(Duration::from_secs(2));
+    drop(stream);
+    let stream = script.stream().await;
+    assert_eq!(stream.authorization.as_deref(), Some("Bearer first"));
     checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
 }
 

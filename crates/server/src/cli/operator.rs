@@ -37,8 +37,9 @@ Examples:
 const BACKUP: &str = "\
 Examples:
   gatekey backup --data-dir /var/lib/gatekey /backup/gatekey.db
-  kubectl exec gatekey-0 -- gatekey backup - > gatekey.db
+  kubectl --namespace gatekey exec deployment/gatekey -- /usr/bin/gatekey backup - > gatekey.db
       From a container without a shell. Not with -t: a terminal would change it, and is refused.
+      Compare the SHA-256 that it tells with what sha256sum says of the file: kubectl may lose the end.
 
 The copy is of one moment, and checked. Exit code 0: it is whole, in a file of that name or written
 to standard output. Any other: it is not, and what was written to standard output is of no use.";

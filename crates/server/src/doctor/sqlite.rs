@@ -1,7 +1,8 @@
 //! The SQLite file: whether it is one of ours, who has it, and whether there is room for it to grow.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gatekey_store_sqlite::{Holding, SchemaState, SqliteReader, holding, require_claimable};
 
@@ -54,22 +55,46 @@ pub(super) async fn look(file: &Path, findings: &mut Findings) -> Result<(), Fai
 /// Whether a start can write to it, as this user; and whether this is the user.
 fn writing(file: &Path, findings: &mut Findings) -> Result<(), Failure> {
     let shown = file.display();
+    let this = rustix::process::geteuid().as_raw();
+    let owner = std::fs::metadata(file).map_or(this, |file| file.uid());
     match require_claimable(file) {
+        // Root may write to anything, which says nothing of the server.
+        Ok(()) if this == 0 && owner != 0 => {}
         Ok(()) => findings.ok("store", &format!("{shown} can be written to, and what is beside it"))?,
         Err(cause) => fail("store", &cause, findings)?,
     }
-    let owner = std::fs::metadata(file).ok().map(|file| file.uid());
-    match owner.and_then(|owner| other_user(rustix::process::geteuid().as_raw(), owner)) {
+    for partial in partial_copies(file) {
+        let text = format!(
+            "{} is left of a backup that was killed, unless one is under way: it may be removed",
+            partial.display()
+        );
+        findings.warn("disk", &text)?;
+    }
+    match other_user(this, owner) {
         Some(text) => findings.warn("store", &format!("{shown} {text}")),
         None => Ok(()),
     }
 }
 
+/// As large as the store, each of them, and of no use. One may be under way, too.
+fn partial_copies(file: &Path) -> Vec<PathBuf> {
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(OsStr::to_str)) else {
+        return Vec::new();
+    };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_partial = |path: &PathBuf| {
+        let beside = path.file_name().and_then(OsStr::to_str).and_then(|other| other.strip_prefix(name));
+        beside.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".partial"))
+    };
+    entries.filter(is_partial).collect()
+}
+
 fn other_user(this: u32, owner: u32) -> Option<String> {
     (this != owner).then(|| {
         format!(
-            "belongs to the user {owner}, and this is run as {this}: run it as the server's user, as another may read and \
-             write other files"
+            "belongs to the user {owner}, and this is run as {this}, who may read and write other files: run it as the \
+             server's user (docs/install.md has how, where systemd makes that user)"
         )
     })
 }
@@ -115,6 +140,17 @@ fn room(folder: &Path, findings: &mut Findings) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_of_a_backup_is_found() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = |name| folder.path().join(name);
+        for name in ["gatekey.db", "gatekey.db-wal", "gatekey.db.7-8.partial", "other.db.7-8.partial"] {
+            std::fs::write(path(name), "").expect("written");
+        }
+        assert_eq!(partial_copies(&path("gatekey.db")), [path("gatekey.db.7-8.partial")]);
+        assert!(partial_copies(Path::new("/no/such/folder/gatekey.db")).is_empty());
+    }
 
     #[test]
     fn another_user_is_told() {

@@ -1,9 +1,10 @@
 //! `gatekey backup`: a copy of the SQLite file, while a server runs or not. Postgres has tools of its own.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use gatekey_store_sqlite::{Copied, SqliteReader};
 
 use super::progress;
@@ -67,19 +68,33 @@ async fn stream(reader: &SqliteReader) -> Result<(), Failure> {
     let written = tokio::task::spawn_blocking(move || write_out(copy)).await;
     let written = written.unwrap_or_else(|cause| Err(io::Error::other(cause)));
     match written {
-        Ok(written) if written == bytes => {
-            progress("all of it is written");
+        Ok((written, sha256)) if written == bytes => {
+            progress(&format!("all of it is written; its SHA-256 is {sha256}"));
             Ok(())
         }
-        Ok(written) => {
+        Ok((written, _)) => {
             Err(Failure::Run(format!("no backup was made: {written} of {bytes} bytes were written")))
         }
         Err(cause) => Err(Failure::run("no backup was made: standard output", cause)),
     }
 }
 
-fn write_out(mut copy: File) -> io::Result<u64> {
+/// How many bytes, and what `sha256sum` says of them: what is between here and the file may lose the end of them.
+fn write_out(copy: File) -> io::Result<(u64, String)> {
     let mut out = io::stdout().lock();
-    let written = io::copy(&mut copy, &mut out)?;
-    out.flush().map(|()| written)
+    let mut copy = BufReader::with_capacity(1 << 16, copy);
+    let (mut written, mut hash) = (0, Context::new(&SHA256));
+    loop {
+        let some = copy.fill_buf()?;
+        if some.is_empty() {
+            out.flush()?;
+            let digits = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            return Ok((written, digits));
+        }
+        out.write_all(some)?;
+        hash.update(some);
+        let some = some.len();
+        written += some as u64;
+        copy.consume(some);
+    }
 }

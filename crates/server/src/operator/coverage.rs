@@ -39,6 +39,11 @@ impl Coverage {
         Self(joined)
     }
 
+    /// What the first of them begins after.
+    pub(super) fn after(&self) -> Option<Seq> {
+        self.0.first().map(|first| first.after)
+    }
+
     /// What is missing: between what the database has, up to `head`, and the first of them, and between them.
     pub(super) fn missing(&self, head: Seq) -> Vec<Missing> {
         let Some(first) = self.0.first() else { return Vec::new() };

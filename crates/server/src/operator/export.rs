@@ -30,19 +30,26 @@ pub(crate) async fn run(request: Export) -> Result<(), Failure> {
         return Err(ConfigError::all(problems).into());
     }
     let (config, _) = Settings::from(request.store).check_store()?;
-    let (head, revoked) = read(&config, after).await?;
+    // That which it begins after is read as well: by its nonce it is known which history this is.
+    let before = Seq::new(after.get() - 1);
+    let (head, revoked) = read(&config, before.unwrap_or(Seq::GENESIS)).await?;
     if after > head.seq {
         return Err(beyond(after, head));
     }
+    let (at, revoked) = match revoked.split_first() {
+        _ if before.is_none() => (None, &revoked[..]),
+        Some((at, rest)) if at.position.seq == after => (Some(at.position), rest),
+        _ => return Err(unknown(after)),
+    };
     let wanted = |revoked: &RevokedToken| since.is_none_or(|since| revoked.at.is_none_or(|at| at >= since));
-    let (mut count, mut after) = (0, after);
-    for revoked in &revoked {
+    let (mut count, mut after) = (0, at);
+    for revoked in revoked {
         if wanted(revoked) {
             print(&Line::of(revoked))?;
             count += 1;
         } else {
             // It has no more than what comes after the last that it leaves out.
-            after = revoked.position.seq;
+            after = Some(revoked.position);
         }
     }
     print(&Line::end(head, after, count))?;
@@ -57,6 +64,13 @@ fn beyond(after: Seq, head: Position) -> Failure {
          --after, after every restore and every failover",
         after.get(),
         head.seq.get()
+    ))
+}
+
+fn unknown(after: Seq) -> Failure {
+    Failure::Run(format!(
+        "--after {}: no token was revoked at that number, which no log leaves out: make a full export, without --after, and          look at the database",
+        after.get()
     ))
 }
 

@@ -3,11 +3,12 @@
 //! A digest says nothing of its value, which has 178 bits of randomness; a key is public.
 
 use gatekey_core::RevokedToken;
-use gatekey_lease::{Position, Seq};
+use gatekey_lease::{Nonce, Position, Seq};
 use gatekey_model::TokenDigest;
 use serde::{Deserialize, Serialize};
 
 use super::coverage::Piece;
+use super::history::History;
 
 /// A line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,8 +33,10 @@ pub(super) enum Line {
         seq: i64,
         /// The nonce there.
         nonce: String,
-        /// What it began after: it has all revocations from there to `seq`.
+        /// What it began after: it has all revocations from there to `seq`. 0 is the beginning of the log.
         after: i64,
+        /// The nonce there; none at the beginning.
+        after_nonce: Option<String>,
         /// How many lines came before this one.
         count: usize,
     },
@@ -50,8 +53,14 @@ impl Line {
         }
     }
 
-    pub(super) fn end(head: Position, after: Seq, count: usize) -> Self {
-        Self::End { seq: head.seq.get(), nonce: nonce(head), after: after.get(), count }
+    pub(super) fn end(head: Position, after: Option<Position>, count: usize) -> Self {
+        Self::End {
+            seq: head.seq.get(),
+            nonce: nonce(head),
+            after: after.map_or(0, |after| after.seq.get()),
+            after_nonce: after.map(nonce),
+            count,
+        }
     }
 }
 
@@ -76,6 +85,8 @@ pub(super) struct Exported {
     pub(super) whole: bool,
     /// What those have that are whole.
     pub(super) pieces: Vec<Piece>,
+    /// What stands at each number that they name.
+    pub(super) history: History,
 }
 
 impl Exported {
@@ -87,17 +98,28 @@ impl Exported {
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             ended = false;
             match serde_json::from_str(line) {
-                Ok(Line::Revoke { digest, .. }) => {
+                Ok(Line::Revoke { seq, nonce, digest, .. }) => {
                     since_end += 1;
-                    match parse_digest(&digest) {
-                        Some(digest) => exported.digests.push(digest),
+                    match parse_digest(&digest).zip(position(seq, &nonce)) {
+                        Some((digest, position)) => {
+                            exported.digests.push(digest);
+                            exported.history.saw(position);
+                        }
                         None => exported.malformed.push(index + 1),
                     }
                 }
-                Ok(Line::End { seq, after, count, .. }) => {
-                    let piece = Piece::new(after, seq);
+                Ok(Line::End { seq, nonce, after, after_nonce, count }) => {
+                    let ends = position(seq, &nonce);
+                    let begins = match &after_nonce {
+                        None if after == 0 => Some(None),
+                        None => None,
+                        Some(nonce) => position(after, nonce).map(Some),
+                    };
+                    let piece = begins.zip(ends).and_then(|_| Piece::new(after, seq));
                     if piece.is_none() {
                         exported.malformed.push(index + 1);
+                    } else {
+                        begins.flatten().into_iter().chain(ends).for_each(|end| exported.history.saw(end));
                     }
                     let whole = count == since_end;
                     exported.whole &= whole;
@@ -116,9 +138,17 @@ impl Exported {
     }
 }
 
+fn is_hexadecimal(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn position(seq: i64, nonce: &str) -> Option<Position> {
+    let nonce = is_hexadecimal(nonce, 16).then(|| u64::from_str_radix(nonce, 16).ok())??;
+    Some(Position { seq: Seq::new(seq)?, nonce: Nonce::from_bits(nonce) })
+}
+
 fn parse_digest(text: &str) -> Option<TokenDigest> {
-    let hexadecimal = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !hexadecimal {
+    if !is_hexadecimal(text, 64) {
         return None;
     }
     let mut bytes = [0; 32];
@@ -130,7 +160,6 @@ fn parse_digest(text: &str) -> Option<TokenDigest> {
 
 #[cfg(test)]
 mod tests {
-    use gatekey_lease::{Nonce, Seq};
     use gatekey_model::{TokenId, TokenKey};
 
     use super::*;
@@ -151,7 +180,7 @@ mod tests {
     fn export(numbers: &[u8]) -> String {
         let lines = numbers.iter().map(|number| Line::of(&revoked(*number)));
         let head = revoked(*numbers.last().expect("some")).position;
-        let lines = lines.chain([Line::end(head, Seq::GENESIS, numbers.len())]);
+        let lines = lines.chain([Line::end(head, None, numbers.len())]);
         lines.map(|line| serde_json::to_string(&line).expect("JSON") + "\n").collect()
     }
 
@@ -193,15 +222,17 @@ mod tests {
     #[test]
     fn only_what_is_whole_covers_something() {
         let end = |after: &str, count: usize| {
-            format!("{{\"kind\":\"end\",\"seq\":3,\"nonce\":\"0\",{after}\"count\":{count}}}\n")
+            let nonce = "f".repeat(16);
+            format!("{{\"kind\":\"end\",\"seq\":3,\"nonce\":\"{nonce}\",{after}\"count\":{count}}}\n")
         };
-        let read = Exported::read(&(export(&[1, 3]) + "odd\n" + &export(&[3]) + &end("\"after\":2,", 0)));
+        let after_2 = "\"after\":2,\"after_nonce\":\"000000000000000a\",";
+        let read = Exported::read(&(export(&[1, 3]) + "odd\n" + &export(&[3]) + &end(after_2, 0)));
         let pieces = [(0, 3), (2, 3)].map(|(after, up_to)| Piece::new(after, up_to).expect("a piece"));
         assert_eq!((read.pieces.as_slice(), read.malformed.as_slice()), (&pieces[..], &[4][..]));
         let cut = Exported::read(&end("\"after\":0,", 1));
         assert!(!cut.whole && cut.pieces.is_empty() && cut.malformed.is_empty());
-        for after in ["", "\"after\":4,", "\"after\":-1,"] {
-            let odd = Exported::read(&end(after, 0));
+        for after in ["", "\"after\":4,", "\"after\":-1,", "\"after\":2,"] {
+            let odd = Exported::read(&end(&after.replace(",", ",\"after_nonce\":null,"), 0));
             assert_eq!((odd.pieces.as_slice(), odd.malformed.as_slice()), (&[][..], &[1][..]), "{after}");
         }
     }

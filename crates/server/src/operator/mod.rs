@@ -6,6 +6,7 @@ mod campaign;
 mod coverage;
 mod export;
 mod exported;
+mod history;
 mod keys;
 mod replay;
 mod report;

@@ -4,11 +4,13 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use gatekey_core::{BATCH, Operator, Selection, StoreError};
+use gatekey_lease::Seq;
 use gatekey_model::TokenId;
 
 use super::campaign::{Who, carry_out, done_but};
 use super::coverage::{Coverage, Missing};
 use super::exported::Exported;
+use super::history::History;
 use super::report::{self, Format, Totals};
 use super::{open, record};
 use crate::cli::Replay;
@@ -30,7 +32,9 @@ pub(crate) async fn run(request: Replay) -> Result<(), Failure> {
     let (opened, operator) = open(&config).await?;
     let outcome = async {
         let coverage = Coverage::of(&exported.pieces);
-        joined(&operator, &coverage, request.partial).await?;
+        if !request.partial {
+            joined(&operator, &exported.history, &coverage).await?;
+        }
         replay(&operator, &who, &exported, &coverage, &mut signals).await
     };
     let outcome = outcome.await;
@@ -40,14 +44,15 @@ pub(crate) async fn run(request: Replay) -> Result<(), Failure> {
 
 /// Nothing of a file that is not whole is taken, unless that is asked for.
 fn exported(file: &Path, partial: bool) -> Result<Exported, Failure> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
-        io::stdin().lock().read_to_string(&mut text)
+        io::stdin().lock().read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+        std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
     };
     read.map_err(|cause| Failure::run(&file.display().to_string(), cause))?;
-    let exported = Exported::read(&text);
+    // A line that is damaged is none of an export, and the others are.
+    let exported = Exported::read(&String::from_utf8_lossy(&bytes));
     if partial || (exported.whole && exported.malformed.is_empty()) {
         return Ok(exported);
     }
@@ -65,18 +70,43 @@ fn nothing_replayed(cause: &StoreError) -> Failure {
     Failure::caused("nothing was replayed: the store", cause)
 }
 
-/// Exports that each are whole may still leave something out between them, or before the first, which was made after the backup.
-async fn joined(operator: &Operator, coverage: &Coverage, partial: bool) -> Result<(), Failure> {
+/// Exports that each are whole may still leave something out between them, or before the first, which was made after the
+/// backup. And they may be of several histories, so that what seems to join does not.
+async fn joined(operator: &Operator, history: &History, coverage: &Coverage) -> Result<(), Failure> {
+    if let Some(forked) = history.forked() {
+        return Err(Failure::Run(format!(
+            "the exports are of several histories: number {} of the log stands for two revocations; nothing was replayed. \
+             Leave out those of a history that this database is not of: that were made before an earlier restore or \
+             failover, or after the backup was followed by another. --partial takes what there is",
+            forked.get()
+        )));
+    }
     let head = operator.head().await.map_err(|cause| nothing_replayed(&cause))?.seq;
     let missing: Vec<String> = coverage.missing(head).iter().map(Missing::to_string).collect();
-    if partial || missing.is_empty() {
-        return Ok(());
+    if missing.is_empty() {
+        return of_this_history(operator, history, coverage).await;
     }
     Err(Failure::Run(format!(
         "revocations {} of the log are in none of the exports; nothing was replayed. The database has come to {}, so that \
          exports that end before it can be left out. --partial takes what there is",
         missing.join(", "),
         head.get()
+    )))
+}
+
+/// What the first export begins after is in the log here: the same revocation, not another of that number.
+async fn of_this_history(operator: &Operator, history: &History, coverage: &Coverage) -> Result<(), Failure> {
+    // Whatever the database lacks, a full export has it.
+    let after = coverage.after().filter(|after| *after != Seq::GENESIS);
+    let Some(begin) = after.and_then(|after| history.at(after)) else { return Ok(()) };
+    if operator.has_come_by(begin).await.map_err(|cause| nothing_replayed(&cause))? {
+        return Ok(());
+    }
+    Err(Failure::Run(format!(
+        "the exports begin after number {} of the log, where this database has another revocation, so that what it lacks \
+         before that is in none of them; nothing was replayed. A full export has it, or one that begins earlier. --partial \
+         takes what there is",
+        begin.seq.get()
     )))
 }
 

@@ -69,7 +69,11 @@ pub(crate) async fn migrate(config: &StoreConfig) -> Result<Schema, Failure> {
         StoreConfig::Postgres(postgres) => {
             let store =
                 connect_postgres(postgres, 1, CALL).await.map_err(|cause| of_postgres_error(&cause))?;
-            let waiting = || progress("another migration of this database is under way: waiting for its end");
+            let waiting = |holder: &str| {
+                progress(&format!(
+                    "another migration of this database is under way ({holder}): waiting for its end"
+                ));
+            };
             let before = store.migrate_and_tell(waiting).await.map_err(|cause| of_postgres_error(&cause));
             store.close().await;
             of_postgres(before?)

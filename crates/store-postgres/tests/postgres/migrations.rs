@@ -65,7 +65,11 @@ async fn a_migration_waits_for_another_one() {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let migrating = tokio::spawn({
         let store = shared(&store);
-        async move { store.migrate_and_tell(move || tell.send(()).expect("somebody hears it")).await }
+        async move {
+            store
+                .migrate_and_tell(move |holder| tell.send(holder.to_owned()).expect("somebody hears it"))
+                .await
+        }
     });
     told.recv().await.expect("it waits");
     assert_eq!(store.schema().await.expect("reads"), SchemaState::Behind);
