@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use gatekey_e2e::{Start, reason};
+use gatekey_e2e::{Start, command, reason};
 use gatekey_proto::v1::{CreateTokenRequest, TokenType, Verdict};
 use tempfile::TempDir;
 use tonic::Code;
@@ -45,6 +45,24 @@ fn create(number: usize) -> CreateTokenRequest {
         years_valid: 1,
         request_id: String::new(),
     }
+}
+
+/// A server may write there, too.
+#[test]
+fn a_backup_takes_no_room_that_a_server_needs() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("mounting is not allowed here");
+        return;
+    };
+    let data = ["--data-dir", disk.folder.path().to_str().expect("text")];
+    assert!(command([&["migrate"], &data[..]].concat(), "").well().out.contains("up to date now"));
+    let said = command([&["backup", "-"], &data[..]].concat(), "");
+    assert!(said.code == Some(1) && said.out.is_empty(), "{said:?}");
+    assert!(said.err.contains("would leave too little room on its disk: 17 MiB are needed"), "{said:?}");
+    let left = std::fs::read_dir(disk.folder.path())
+        .expect("the folder")
+        .map(|file| file.expect("a file").file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().contains("partial")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

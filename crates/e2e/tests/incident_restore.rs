@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use gatekey_e2e::{
     Checked, Cluster, Database, FaultProxy, HolderStart, Link, Outcome, ROOMY, Running, Said, Server, Start,
-    TestHolder, command, dev_token, gatekey,
+    TestHolder, command, dev_token, gatekey, hex,
 };
 use gatekey_proto::v1::Verdict;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 const LEASE: [&str; 2] = ["--lease", "2"];
@@ -153,6 +154,8 @@ async fn sqlite_from_a_backup_of_the_running_server() {
         let output = Command::new(gatekey()).args(["backup", "-"]).args(store).output().expect("it runs");
         let said = String::from_utf8(output.stderr).expect("text");
         assert!(output.status.success() && said.contains("all revocations up to 1@"), "{said}");
+        let digest = hex(&Sha256::digest(&output.stdout));
+        assert!(said.contains(&format!("its SHA-256 is {digest}")), "{said}");
         streamed.set(output.stdout).expect("once");
     };
     let restore = async || {

@@ -156,6 +156,6 @@ mod tests {
     fn another_user_is_told() {
         assert_eq!(other_user(65_532, 65_532), None);
         let told = other_user(0, 65_532).expect("another one");
-        assert!(told.starts_with("belongs to the user 65532, and this is run as 0: "), "{told}");
+        assert!(told.starts_with("belongs to the user 65532, and this is run as 0, "), "{told}");
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use aws_lc_rs::digest::{Context, SHA256};
 use gatekey_store_sqlite::{Copied, SqliteReader};
 
+use super::exported::digits;
 use super::progress;
 use crate::cli::Backup;
 use crate::config::{ConfigError, Settings, StoreConfig};
@@ -88,8 +89,9 @@ fn write_out(copy: File) -> io::Result<(u64, String)> {
         let some = copy.fill_buf()?;
         if some.is_empty() {
             out.flush()?;
-            let digits = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-            return Ok((written, digits));
+            let hash = hash.finish();
+            let hash = hash.as_ref().try_into().map_err(io::Error::other)?;
+            return Ok((written, digits(hash)));
         }
         out.write_all(some)?;
         hash.update(some);

@@ -47,7 +47,7 @@ impl Line {
         Self::Revoke {
             seq: revoked.position.seq.get(),
             nonce: nonce(revoked.position),
-            digest: digits(&revoked.digest),
+            digest: digits(revoked.digest.as_bytes()),
             key: revoked.key.as_str().to_owned(),
             time: revoked.at.map(|at| at.to_string()),
         }
@@ -65,8 +65,8 @@ impl Line {
 }
 
 /// As `sha256sum` prints it.
-fn digits(digest: &TokenDigest) -> String {
-    let (high, low) = digest.as_bytes().split_at(16);
+pub(super) fn digits(digest: &[u8; 32]) -> String {
+    let (high, low) = digest.split_at(16);
     let number = |half: &[u8]| half.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
     format!("{:032x}{:032x}", number(high), number(low))
 }
@@ -200,8 +200,8 @@ mod tests {
         (bytes[0], bytes[15], bytes[16], bytes[31]) = (0x0a, 0xbc, 0x01, 0xff);
         let digest = TokenDigest::from_bytes(bytes);
         let zeros = "0".repeat(28);
-        assert_eq!(digits(&digest), format!("0a{zeros}bc01{zeros}ff"));
-        assert_eq!(parse_digest(&digits(&digest)), Some(digest));
+        assert_eq!(digits(digest.as_bytes()), format!("0a{zeros}bc01{zeros}ff"));
+        assert_eq!(parse_digest(&digits(digest.as_bytes())), Some(digest));
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
         let cut = Exported::read(&end("\"after\":0,", 1));
         assert!(!cut.whole && cut.pieces.is_empty() && cut.malformed.is_empty());
         for after in ["", "\"after\":4,", "\"after\":-1,", "\"after\":2,"] {
-            let odd = Exported::read(&end(&after.replace(",", ",\"after_nonce\":null,"), 0));
+            let odd = Exported::read(&end(&after.replace(',', ",\"after_nonce\":null,"), 0));
             assert_eq!((odd.pieces.as_slice(), odd.malformed.as_slice()), (&[][..], &[1][..]), "{after}");
         }
     }
