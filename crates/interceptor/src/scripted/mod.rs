@@ -1,5 +1,6 @@
 //! The whole interceptor against a server whose every word is a test's.
 
+mod rotation;
 pub(crate) mod script;
 #[cfg(feature = "tls")]
 mod tls;
@@ -342,29 +343,6 @@ async fn a_name_stands_for_all_its_addresses() {
     timeout(ROOMY, gatekey.leased()).await.expect("in time");
     let endpoint = gatekey.health().endpoint.expect("a stream");
     assert!(endpoint.starts_with("http://localhost:"), "{endpoint}");
-}
-
-#[tokio::test]
-async fn a_new_jwt_opens_a_new_stream() {
-    let folder = tempfile::TempDir::new().expect("a folder");
-    let jwt = folder.path().join("jwt");
-    std::fs::write(&jwt, "first").expect("written");
-    let mut script = Script::start().await;
-    let builder = Gatekey::builder([format!("http://{}", script.address)]).bearer_file(&jwt);
-    let clock = Clock::default();
-    let _gatekey = builder.clock(clock.clone()).connect().expect("good settings");
-    let mut stream = script.stream().await;
-    assert_eq!(stream.authorization.as_deref(), Some("Bearer first"));
-    stream.hello().await;
-    std::fs::write(&jwt, "second").expect("written");
-    clock.advance(Duration::from_secs(2));
-    // The first goes on until the second is there.
-    let mut again = tokio::select! {
-        never = stream.keep(0) => match never {},
-        again = script.stream() => again,
-    };
-    assert_eq!(again.authorization.as_deref(), Some("Bearer second"));
-    assert_eq!(again.hello().await.stream, 2);
 }
 
 #[tokio::test]

@@ -52,9 +52,9 @@ pub(crate) struct Script {
     /// Whether it is a proxy that is there without a server.
     pub(crate) away: Arc<AtomicBool>,
     /// The `authorization` that it does not take yet.
-    pub(crate) refused: Arc<Mutex<Option<String>>>,
+    refused: Arc<Mutex<Option<String>>>,
     /// How many calls it refused for either.
-    pub(crate) refusals: watch::Sender<usize>,
+    refusals: watch::Sender<usize>,
 }
 
 #[derive(Clone)]
@@ -173,6 +173,19 @@ impl Script {
 
     pub(crate) async fn stream(&mut self) -> Stream {
         timeout(ROOMY, self.streams.recv()).await.expect("in time").expect("the server runs")
+    }
+
+    /// Takes this `authorization` no more, or not yet.
+    pub(crate) fn refuse(&self, authorization: Option<&str>) {
+        *self.refused.lock().expect("nobody panics") = authorization.map(str::to_owned);
+    }
+
+    /// Until it has refused so many calls more.
+    pub(crate) async fn refuses(&self, more: usize) {
+        let mut refusals = self.refusals.subscribe();
+        let before = *refusals.borrow_and_update();
+        let refused = refusals.wait_for(|refusals| *refusals >= before + more);
+        timeout(ROOMY, refused).await.expect("in time").expect("the server runs");
     }
 
     pub(crate) async fn question(&mut self) -> Question {

@@ -14,14 +14,6 @@ fn named(book: &Arc<Book>, clock: &Clock) -> Gatekey {
     builder.clock(clock.clone()).names(Names::Book(Arc::clone(book))).connect().expect("good settings")
 }
 
-/// Until the server has refused so many calls more.
-async fn refused(script: &Script, more: usize) {
-    let mut refusals = script.refusals.subscribe();
-    let before = *refusals.borrow_and_update();
-    let refused = refusals.wait_for(|refusals| *refusals >= before + more);
-    timeout(ROOMY, refused).await.expect("in time").expect("the server runs");
-}
-
 async fn cannot_tell(gatekey: &Gatekey) {
     let checked = gatekey.verify(&value(), Rule::Batch).await;
     assert_eq!(checked.expect_err("nobody is there"), Refusal::Unverifiable);
@@ -110,7 +102,7 @@ async fn who_leaves_between_two_streams_gives_its_lease_up_as_well() {
     // Before the next stream, there is no server any more.
     script.away.store(true, Ordering::SeqCst);
     drop(stream);
-    refused(&script, 1).await;
+    script.refuses(1).await;
     assert!(gatekey.health().is_leased(), "no other stream has ended it");
     gatekey.shutdown().await;
     assert!(!gatekey.health().is_leased());
@@ -170,122 +162,12 @@ async fn a_connection_that_leads_to_no_server_costs_no_lease() {
     checked(&mut script, &gatekey, &value, Verdict::Active).await.expect("good");
     script.away.store(true, Ordering::SeqCst);
     drop(stream);
-    refused(&script, 3).await;
+    script.refuses(3).await;
     assert!(gatekey.verify(&value, Rule::Batch).await.expect("under the lease").is_from_cache());
     script.away.store(false, Ordering::SeqCst);
     let mut stream = script.stream().await;
     stream.hello().await;
     assert!(!gatekey.health().is_leased(), "that stream has no lease yet");
-}
-
-#[tokio::test]
-async fn a_new_jwt_that_nobody_takes_yet_ends_nothing() {
-    let folder = tempfile::TempDir::new().expect("a folder");
-    let jwt = folder.path().join("jwt");
-    std::fs::write(&jwt, "first").expect("written");
-    let mut script = Script::start().await;
-    let builder = Gatekey::builder([format!("http://{}", script.address)]).bearer_file(&jwt);
-    let clock = Clock::default();
-    let gatekey = builder.clock(clock.clone()).connect().expect("good settings");
-    let mut stream = script.stream().await;
-    stream.hello().await;
-    stream.reset(1, 0);
-    *script.refused.lock().expect("nobody panics") = Some("Bearer second".to_owned());
-    std::fs::write(&jwt, "second").expect("written");
-    clock.advance(Duration::from_secs(1));
-    tokio::select! {
-        never = stream.keep(1) => match never {},
-        () = refused(&script, 2) => {}
-    }
-    // The first stream goes on meanwhile, and so does what proved the service on it.
-    let check = check(&gatekey, &value());
-    let question = tokio::select! {
-        never = stream.keep(1) => match never {},
-        question = script.question() => question,
-    };
-    reply(question, Verdict::Active);
-    check.await.expect("no panic").expect("good");
-    *script.refused.lock().expect("nobody panics") = None;
-    let mut again = tokio::select! {
-        never = stream.keep(1) => match never {},
-        again = script.stream() => again,
-    };
-    assert_eq!(again.authorization.as_deref(), Some("Bearer second"));
-    assert_eq!(again.hello().await.stream, 2);
-}
-
-/// Its issuer's key was withdrawn: no server takes it any more, though its stream goes on.
-#[tokio::test]
-async fn a_question_is_asked_by_the_newer_jwt_where_that_of_the_stream_is_taken_no_more() {
-    let folder = tempfile::TempDir::new().expect("a folder");
-    let jwt = folder.path().join("jwt");
-    std::fs::write(&jwt, "first").expect("written");
-    let mut script = Script::start().await;
-    let builder = Gatekey::builder([format!("http://{}", script.address)]).bearer_file(&jwt);
-    let clock = Clock::default();
-    let gatekey = builder.clock(clock.clone()).connect().expect("good settings");
-    let mut stream = script.stream().await;
-    stream.lease().await;
-    timeout(ROOMY, gatekey.leased()).await.expect("in time");
-    *script.refused.lock().expect("nobody panics") = Some("Bearer first".to_owned());
-    std::fs::write(&jwt, "second").expect("written");
-    clock.advance(Duration::from_secs(2));
-    checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
-}
-
-/// The stream by the one before has ended, and it is as good as it was.
-#[tokio::test]
-async fn the_jwt_that_was_taken_last_is_good_until_another_is_taken() {
-    let folder = tempfile::TempDir::new().expect("a folder");
-    let jwt = folder.path().join("jwt");
-    std::fs::write(&jwt, "first").expect("written");
-    let mut script = Script::start().await;
-    let builder = Gatekey::builder([format!("http://{}", script.address)]).bearer_file(&jwt);
-    let clock = Clock::default();
-    let gatekey = builder.clock(clock.clone()).connect().expect("good settings");
-    let mut stream = script.stream().await;
-    stream.lease().await;
-    timeout(ROOMY, gatekey.leased()).await.expect("in time");
-    *script.refused.lock().expect("nobody panics") = Some("Bearer second".to_owned());
-    std::fs::write(&jwt, "second").expect("written");
-    clock.advance(Duration::from_secs(2));
-    drop(stream);
-    let stream = script.stream().await;
-    assert_eq!(stream.authorization.as_deref(), Some("Bearer first"));
-    checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
-}
-
-/// Elsewhere, a delete would wait for the lease that it had here.
-#[tokio::test]
-async fn a_new_jwt_is_shown_to_the_same_server() {
-    let folder = tempfile::TempDir::new().expect("a folder");
-    let jwt = folder.path().join("jwt");
-    std::fs::write(&jwt, "first").expect("written");
-    let mut scripts = [Script::start().await, Script::start().await, Script::start().await];
-    let (book, clock) = (Arc::new(Book::default()), Clock::default());
-    for (name, script) in ["one", "two", "three"].into_iter().zip(&scripts) {
-        book.write(name, Entry::At(script.address));
-    }
-    let names = ["more", "one", "two", "three"].map(|name| format!("http://{name}:1"));
-    let builder = Gatekey::builder(names).bearer_file(&jwt).clock(clock.clone());
-    let _gatekey = builder.names(Names::Book(Arc::clone(&book))).connect().expect("good settings");
-    let [one, two, three] = &mut scripts;
-    let (mut stream, here) = tokio::select! {
-        stream = one.stream() => (stream, one),
-        stream = two.stream() => (stream, two),
-        stream = three.stream() => (stream, three),
-    };
-    stream.hello().await;
-    // From now on it has another place among them.
-    book.write("more", Entry::At(gone()));
-    std::fs::write(&jwt, "second").expect("written");
-    clock.advance(Duration::from_secs(31));
-    let mut again = tokio::select! {
-        never = stream.keep(0) => match never {},
-        again = here.stream() => again,
-    };
-    assert_eq!(again.authorization.as_deref(), Some("Bearer second"));
-    assert_eq!(again.hello().await.stream, 2);
 }
 
 #[tokio::test]
