@@ -1,5 +1,5 @@
 //! A question to the servers: VerifyToken, to one after the other until one answers. Nobody is asked twice, but for one whose
-//! connection ended meanwhile.
+//! connection ended meanwhile, or who does not take what proves this service and may take another.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::servers::Remote;
 use super::target::{Target, innermost};
-use super::{Authorization, Endpoint, wire};
+use super::{Authorization, Endpoint, prove, wire};
 use crate::shared::Shared;
 use crate::traces::Question;
 
@@ -40,9 +40,7 @@ impl Remote {
                 ..Default::default()
             });
             request.set_timeout(patience);
-            if let Some(authorization) = authorization {
-                request.metadata_mut().insert("authorization", authorization.clone());
-            }
+            prove(&mut request, authorization);
             request
         };
         let mut asked: Vec<Arc<Target>> = Vec::new();
@@ -58,13 +56,13 @@ impl Remote {
                 let mut service = TokenServiceClient::new(target.channel());
                 let Endpoint { host, port, .. } = target.endpoint();
                 let question = Question::begin(host, *port);
-                let request = |proof| {
+                let request = |proof: &Authorization| {
                     let mut request = request(patience, proof);
                     question.inject(request.metadata_mut());
                     request
                 };
                 // What a server has taken comes first: what is newer may not be taken yet.
-                let answer = verify(&mut service, proofs.iter().rev().map(request));
+                let answer = verify(&mut service, proofs.iter().rev(), request);
                 match timeout(patience, answer).await {
                     Ok(Ok(answer)) => {
                         question.end(Code::Ok);
@@ -93,16 +91,16 @@ impl Remote {
 }
 
 /// Asks one server by each proof of this service, until it takes one.
-async fn verify(
+async fn verify<'a>(
     service: &mut TokenServiceClient<Channel>,
-    requests: impl Iterator<Item = Request<VerifyTokenRequest>>,
+    proofs: impl Iterator<Item = &'a Authorization>,
+    request: impl Fn(&Authorization) -> Request<VerifyTokenRequest>,
 ) -> Result<Response<VerifyTokenResponse>, Status> {
     let mut refused = Status::unauthenticated("nothing proves this service");
-    for request in requests {
-        let again = copy(&request);
-        let answer = match service.verify_token(request).await {
+    for proof in proofs {
+        let answer = match service.verify_token(request(proof)).await {
             // As when it was told to go for its age. Another is made.
-            Err(status) if is_broken_connection(&status) => service.verify_token(again).await,
+            Err(status) if is_broken_connection(&status) => service.verify_token(request(proof)).await,
             answer => answer,
         };
         match answer {
@@ -111,12 +109,6 @@ async fn verify(
         }
     }
     Err(refused)
-}
-
-fn copy(request: &Request<VerifyTokenRequest>) -> Request<VerifyTokenRequest> {
-    let mut copy = Request::new(request.get_ref().clone());
-    *copy.metadata_mut() = request.metadata().clone();
-    copy
 }
 
 /// Whether a connection ended under the question, which may not even have left. That there is none is another matter

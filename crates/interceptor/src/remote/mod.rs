@@ -14,6 +14,7 @@ mod target;
 mod tls;
 mod wire;
 
+use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 
 pub(crate) use credentials::{CredentialError, Credentials};
@@ -28,3 +29,10 @@ pub use tls::Tls;
 
 /// What proves this service on a call; nothing where its certificate does.
 type Authorization = Option<MetadataValue<Ascii>>;
+
+/// Has a call proved by this.
+fn prove<T>(request: &mut Request<T>, authorization: &Authorization) {
+    if let Some(authorization) = authorization {
+        request.metadata_mut().insert("authorization", authorization.clone());
+    }
+}

@@ -17,7 +17,7 @@ use tonic::{Code, Request, Status, Streaming};
 use super::ask::told;
 use super::servers::Remote;
 use super::target::{Target, innermost};
-use super::{Authorization, wire};
+use super::{Authorization, prove, wire};
 use crate::shared::Shared;
 
 /// How long the server may take to open a stream.
@@ -51,9 +51,7 @@ async fn open_by(target: Arc<Target>, proofs: Vec<Authorization>) -> Result<Take
         for authorization in proofs {
             let (out, sent) = mpsc::unbounded_channel();
             let mut request: Request<_> = Request::new(UnboundedReceiverStream::new(sent).map(wire::up));
-            if let Some(authorization) = &authorization {
-                request.metadata_mut().insert("authorization", authorization.clone());
-            }
+            prove(&mut request, &authorization);
             match service.watch(request).await {
                 Ok(down) => return Ok((authorization, down.into_inner(), out)),
                 Err(status) if status.code() == Code::Unauthenticated => {

@@ -28,6 +28,23 @@ impl Jwt {
         builder.clock(self.clock.clone()).names(names).connect().expect("good settings")
     }
 
+    /// With the stream by the first one, at one server.
+    async fn connected(&self) -> (Script, Stream, Gatekey) {
+        let mut script = Script::start().await;
+        let gatekey = self.connect([format!("http://{}", script.address)], Names::default());
+        let stream = script.stream().await;
+        assert_eq!(stream.authorization.as_deref(), Some("Bearer first"));
+        (script, stream, gatekey)
+    }
+
+    /// The same under a lease.
+    async fn leased(&self) -> (Script, Stream, Gatekey) {
+        let (script, mut stream, gatekey) = self.connected().await;
+        stream.lease().await;
+        timeout(ROOMY, gatekey.leased()).await.expect("in time");
+        (script, stream, gatekey)
+    }
+
     fn rotate(&self, later: Duration) {
         std::fs::write(&self.file, "second").expect("written");
         self.clock.advance(later);
@@ -47,10 +64,7 @@ async fn second(first: &mut Stream, reset_id: u64, script: &mut Script) {
 #[tokio::test]
 async fn a_new_jwt_opens_a_new_stream() {
     let jwt = Jwt::new();
-    let mut script = Script::start().await;
-    let _gatekey = jwt.connect([format!("http://{}", script.address)], Names::default());
-    let mut stream = script.stream().await;
-    assert_eq!(stream.authorization.as_deref(), Some("Bearer first"));
+    let (mut script, mut stream, _gatekey) = jwt.connected().await;
     stream.hello().await;
     jwt.rotate(Duration::from_secs(2));
     second(&mut stream, 0, &mut script).await;
@@ -59,9 +73,7 @@ async fn a_new_jwt_opens_a_new_stream() {
 #[tokio::test]
 async fn a_new_jwt_that_nobody_takes_yet_ends_nothing() {
     let jwt = Jwt::new();
-    let mut script = Script::start().await;
-    let gatekey = jwt.connect([format!("http://{}", script.address)], Names::default());
-    let mut stream = script.stream().await;
+    let (mut script, mut stream, gatekey) = jwt.connected().await;
     stream.hello().await;
     stream.reset(1, 0);
     script.refuse(Some("Bearer second"));
@@ -86,11 +98,7 @@ async fn a_new_jwt_that_nobody_takes_yet_ends_nothing() {
 #[tokio::test]
 async fn a_question_is_asked_by_the_newer_jwt_where_that_of_the_stream_is_taken_no_more() {
     let jwt = Jwt::new();
-    let mut script = Script::start().await;
-    let gatekey = jwt.connect([format!("http://{}", script.address)], Names::default());
-    let mut stream = script.stream().await;
-    stream.lease().await;
-    timeout(ROOMY, gatekey.leased()).await.expect("in time");
+    let (mut script, _stream, gatekey) = jwt.leased().await;
     script.refuse(Some("Bearer first"));
     jwt.rotate(Duration::from_secs(2));
     checked(&mut script, &gatekey, &value(), Verdict::Active).await.expect("good");
@@ -100,11 +108,7 @@ async fn a_question_is_asked_by_the_newer_jwt_where_that_of_the_stream_is_taken_
 #[tokio::test]
 async fn the_jwt_that_was_taken_last_is_good_until_another_is_taken() {
     let jwt = Jwt::new();
-    let mut script = Script::start().await;
-    let gatekey = jwt.connect([format!("http://{}", script.address)], Names::default());
-    let mut stream = script.stream().await;
-    stream.lease().await;
-    timeout(ROOMY, gatekey.leased()).await.expect("in time");
+    let (mut script, stream, gatekey) = jwt.leased().await;
     script.refuse(Some("Bearer second"));
     jwt.rotate(Duration::from_secs(2));
     drop(stream);
