@@ -1,5 +1,6 @@
 //! Copies the file of a store into another one, of one moment, while the store is used.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,9 @@ use crate::read;
 
 /// What a copy leaves for whoever else writes to the disk.
 const LEFT: u64 = 16 << 20;
+
+/// How the name of a copy ends that is not whole yet.
+const PARTIAL: &str = ".partial";
 
 /// A copy that is whole and on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +171,7 @@ impl Draft {
     /// Under a name that nobody else takes, a process of the same number before this one included.
     fn of(copy: &Path) -> Self {
         let now = SystemClock.now().unix_micros();
-        Self(beside(copy, &format!(".{}-{now}.partial", std::process::id())))
+        Self(beside(copy, &format!(".{}-{now}{PARTIAL}", std::process::id())))
     }
 }
 
@@ -177,7 +181,38 @@ impl Drop for Draft {
     }
 }
 
+/// What is left beside a store of copies that were killed: as large as it, each of them, and of no use. One may be under way, too.
+#[must_use]
+pub fn partial_copies(file: &Path) -> Vec<PathBuf> {
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(OsStr::to_str)) else {
+        return Vec::new();
+    };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_partial = |path: &PathBuf| {
+        let beside = path.file_name().and_then(OsStr::to_str).and_then(|other| other.strip_prefix(name));
+        beside.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(PARTIAL))
+    };
+    entries.filter(is_partial).collect()
+}
+
 fn sync_folder(file: &Path) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_backup_is_found() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = |name| folder.path().join(name);
+        for name in ["gatekey.db", "gatekey.db-wal", "gatekey.db.7-8.partial", "other.db.7-8.partial"] {
+            std::fs::write(path(name), "").expect("written");
+        }
+        assert_eq!(partial_copies(&path("gatekey.db")), [path("gatekey.db.7-8.partial")]);
+        assert!(partial_copies(Path::new("/no/such/folder/gatekey.db")).is_empty());
+    }
 }

@@ -28,7 +28,7 @@ mod schema;
 mod store;
 mod trim;
 
-pub use backup::{BackupError, Copied};
+pub use backup::{BackupError, Copied, partial_copies};
 pub use claim::require_claimable;
 pub use file_lock::{Holding, holding};
 pub use open_error::OpenError;

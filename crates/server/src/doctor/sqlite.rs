@@ -1,10 +1,9 @@
 //! The SQLite file: whether it is one of ours, who has it, and whether there is room for it to grow.
 
-use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use gatekey_store_sqlite::{Holding, SchemaState, SqliteReader, holding, require_claimable};
+use gatekey_store_sqlite::{Holding, SchemaState, SqliteReader, holding, partial_copies, require_claimable};
 
 use super::finding::Findings;
 use crate::Failure;
@@ -76,20 +75,6 @@ fn writing(file: &Path, findings: &mut Findings) -> Result<(), Failure> {
     }
 }
 
-/// As large as the store, each of them, and of no use. One may be under way, too.
-fn partial_copies(file: &Path) -> Vec<PathBuf> {
-    let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(OsStr::to_str)) else {
-        return Vec::new();
-    };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_partial = |path: &PathBuf| {
-        let beside = path.file_name().and_then(OsStr::to_str).and_then(|other| other.strip_prefix(name));
-        beside.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".partial"))
-    };
-    entries.filter(is_partial).collect()
-}
-
 fn other_user(this: u32, owner: u32) -> Option<String> {
     (this != owner).then(|| {
         format!(
@@ -140,17 +125,6 @@ fn room(folder: &Path, findings: &mut Findings) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_left_of_a_backup_is_found() {
-        let folder = tempfile::TempDir::new().expect("a folder");
-        let path = |name| folder.path().join(name);
-        for name in ["gatekey.db", "gatekey.db-wal", "gatekey.db.7-8.partial", "other.db.7-8.partial"] {
-            std::fs::write(path(name), "").expect("written");
-        }
-        assert_eq!(partial_copies(&path("gatekey.db")), [path("gatekey.db.7-8.partial")]);
-        assert!(partial_copies(Path::new("/no/such/folder/gatekey.db")).is_empty());
-    }
 
     #[test]
     fn another_user_is_told() {
