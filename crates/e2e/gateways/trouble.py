@@ -108,7 +108,8 @@ async def is_not_known(stage, channel):
     if stage.front.asks_by_grpc:
         async with asyncio.timeout(RECOVERY_SECONDS):
             for _, path, token, _ in stage.rules():
-                while (await stage.refused(f"{path}/echo", [token.bearer])).one("content-type") != "text/plain":
+                while (answer := await stage.refused(f"{path}/echo", [token.bearer])).one("content-type") != "text/plain":
+                    equal(answer.status, 503, f"{path} on the way")
                     await asyncio.sleep(0.05)
 
 
