@@ -1,5 +1,5 @@
 // A real OpenID Connect issuer (oidc-provider) on loopback, with a list of people and a sign-in page of its own.
-import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { closed, listening } from './listening.mjs';
@@ -121,9 +121,17 @@ export class Issuer {
   }
 }
 
-function signingKey() {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'ES256' };
+/** A private key as a JWK. */
+export function signingKey() {
+  // By way of PEM: in Node 20 what generated a key locks it once more as it is collected, and if that falls into the key's export,
+  // the process stands still for good.
+  const { privateKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const jwk = createPrivateKey(privateKey).export({ format: 'jwk' });
+  return { ...jwk, kid: randomUUID(), use: 'sig', alg: 'ES256' };
 }
 
 async function signIn(provider, dismissed, request, response) {
