@@ -5,6 +5,7 @@
 //! table, and the token itself. And they come before the digest is known, by the checksum, so that the processor waits
 //! for them while it computes SHA-256. The digest decides; the checksum only finds.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,8 +25,8 @@ mod index;
 /// that nearly every token is found in one read of memory. Nobody can choose what stands here, since the server draws the
 /// values; a reader that a writer confuses finds nothing, and a server is asked.
 pub(crate) struct Cache {
-    /// A power of two, at most half of their slots taken.
-    lines: Box<[Line]>,
+    /// A power of two, at most half of their slots taken. See `drop`.
+    lines: Box<[ManuallyDrop<Line>]>,
 }
 
 /// As many slots as the processor reads at once.
@@ -48,7 +49,7 @@ impl Cache {
     /// For so many tokens: their slots are there from the beginning, two to four for each, 16 bytes a slot.
     pub(crate) fn new(capacity: usize) -> Self {
         let lines = (2 * capacity).div_ceil(LINE).max(1).next_power_of_two();
-        Self { lines: (0..lines).map(|_| Line::default()).collect() }
+        Self { lines: (0..lines).map(|_| ManuallyDrop::default()).collect() }
     }
 
     /// What is known of a token, or its digest. No lock and, but for a thread's first time, no allocation.
@@ -187,14 +188,10 @@ impl Cache {
 
 impl Drop for Cache {
     /// Dropping a slot looks at every thread there ever was, in case one still reads it, and there are 262,144 slots by default.
-    /// In an empty one there is nothing to read, and nothing to give back.
+    /// In an empty one there is nothing to read, and nothing to give back: only the others are looked at.
     fn drop(&mut self) {
-        for slot in std::mem::take(&mut self.lines).into_iter().flat_map(|line| line.0) {
-            let empty = slot.known.load().is_none();
-            if empty {
-                std::mem::forget(slot);
-            }
-        }
+        let slots = self.lines.iter().flat_map(|line| &line.0);
+        slots.filter(|slot| slot.tag.load(Ordering::Relaxed) != 0).for_each(|slot| slot.known.store(None));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::Ended;
 use crate::shared::Shared;
 
 /// A token that a server called good. What a hit reads lies together, in as little memory as it can: with the counts of its
-/// `Arc`, 64 bytes.
+/// `Arc`, 72 bytes.
 #[repr(C)]
 pub(crate) struct Known {
     pub(crate) digest: Digest,
