@@ -72,8 +72,8 @@ enum Bench {
     },
     /// A tonic echo with the interceptor's layer in front, beside the same echo without it.
     Layer {
-        /// How many pairs of runs for each line.
-        #[arg(long, default_value_t = 7)]
+        /// How many pairs of runs for each line, eight times.
+        #[arg(long, default_value_t = 15)]
         pairs: usize,
     },
     /// A flood of unknown, well-formed tokens at a protected service: what it does to good checks, and to its memory.

@@ -31,7 +31,7 @@ pub(crate) struct Requests<'a> {
 impl World {
     /// A world with so many tokens, none of them cached.
     pub(crate) fn mint(count: usize) -> Self {
-        let fake = FakeGatekey::with_capacity(1_000_000);
+        let fake = FakeGatekey::with_capacity(count.max(100_000));
         let mut values = String::with_capacity(count * VALUE);
         for _ in 0..count {
             values.push_str(&fake.token(TokenType::Realtime).mint());
